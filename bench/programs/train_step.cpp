@@ -193,7 +193,9 @@ int run(int count, char** values) {
             if (!peers.back()->ready()) peers.back().reset();
           }
         }
-        Learner learner(work.spec, precision, {});
+        OptimizerConfig optimizer;  // as the peer's: Muon would multiply matrices of its own
+        optimizer.kind = OptimizerKind::adamw;
+        Learner learner(work.spec, precision, optimizer);
         learner.model().parameters().initialise(1);
         double flops = 0;
         for (int i = 0; i < 3; ++i) flops = learner.step({&work.batch, 1}, 1e-3).flops;
