@@ -12,25 +12,25 @@ namespace triarch {
 namespace {
 
 TEST(Choice, WorldTasksHaveTheAnswerAmongTheCandidates) {
-  constexpr int wrappers[] = {0, 1};
-  const auto tasks = world_tasks(Key(1, Purpose::test), 9, wrappers);
-  ASSERT_EQ(tasks.size(), 2 * world::families().size());
+  const auto tasks = world_tasks(Key(1, Purpose::test), 9);
+  ASSERT_EQ(tasks.size(), world::wrappers * world::families().size());
   for (const ChoiceTask& t : tasks) {
     ASSERT_EQ(t.choices.size(), 9u);
+    EXPECT_EQ(t.seen, t.wrapper < 2);
+    EXPECT_EQ(t.use == "transform", t.choices[0].candidates[0].find(' ') != std::string::npos) << t.name;
     for (const Choice& c : t.choices) {
       EXPECT_LT(c.answer, c.candidates.size()) << t.name;
       EXPECT_LT(c.bare.size(), c.prompt.size() + (c.bare.empty() ? 1 : 0)) << t.name;
     }
   }
-  // Different questions under the two templates.
+  // Different questions under different templates.
   EXPECT_NE(tasks[0].choices[0].prompt, tasks[1].choices[0].prompt);
 }
 
 // The candidate with the largest log-probability as a session gives it, or for an encoder as its masks do.
 TEST(Choice, IsTheLikeliestCandidate) {
   const Tokenizer tokenizer = world::tokenizer();
-  constexpr int wrappers[] = {1};
-  const auto all = world_tasks(Key(2, Purpose::test), 12, wrappers);
+  const auto all = world_tasks(Key(2, Purpose::test), 12);
   const ChoiceTask& task = *std::find_if(all.begin(), all.end(), [](const ChoiceTask& t) { return t.name == "copy"; });
   for (Family family : {Family::causal, Family::prefix, Family::encoder_decoder, Family::encoder}) {
     ModelSpec spec = preset("world", family, 32, 2);
@@ -45,7 +45,7 @@ TEST(Choice, IsTheLikeliestCandidate) {
         const std::vector<int32_t> prompt = tokenizer.encode(bare ? c.bare : c.prompt);
         std::vector<double> sums;
         for (const std::string& candidate : c.candidates) {
-          const std::vector<int32_t> ids = tokenizer.encode(" " + candidate + " .");
+          const std::vector<int32_t> ids = tokenizer.encode(" " + candidate + (family == Family::encoder ? " ." : ""));
           double sum = 0;
           if (family == Family::encoder) {
             Batch batch;

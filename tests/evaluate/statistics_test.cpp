@@ -79,11 +79,9 @@ TEST(Statistics, BootstrapAgreesWithEnumeration) {
       all.push_back((a + b) / 2);
     }
   }
-  BootstrapOptions options;
-  options.resamples = 20000;
+  const Estimate many = estimate(x, 20000);
   for (double level : {0.5, 0.8}) {
-    options.level = level;
-    const Interval interval = bootstrap(x, options);
+    const Interval interval = many.interval(level);
     EXPECT_NEAR(interval.low, quantile(all, (1 - level) / 2), 0.26) << level;
     EXPECT_NEAR(interval.high, quantile(all, (1 + level) / 2), 0.26) << level;
   }
@@ -96,10 +94,10 @@ TEST(Statistics, BootstrapOfOneRunIsThatOfItsItems) {
   Draw draw(Key(3, Purpose::test));
   for (int i = 0; i < 400; ++i) x.values[0].push_back(draw.normal());
   const double half = 1.96 * standard_deviation(x.values[0]) / 20;
-  const Interval interval = bootstrap(x);
+  const Interval interval = estimate(x).interval();
   EXPECT_NEAR((interval.high - interval.low) / 2, half, 0.1 * half);
   EXPECT_NEAR((interval.high + interval.low) / 2, mean(x.values[0]), 0.1 * half);
-  const Interval again = bootstrap(x);
+  const Interval again = estimate(x).interval();
   EXPECT_EQ(again.low, interval.low);
   EXPECT_EQ(again.high, interval.high);
 }
@@ -118,25 +116,25 @@ TEST(Statistics, PairedDifferenceTakesOutWhatIsCommon) {
       b.values.back().push_back(value + 0.1 + 0.02 * draw.normal());
     }
   }
-  const Difference d = difference(a, b);
+  const Difference d = difference(estimate(a), estimate(b));
   EXPECT_NEAR(d.mean, -0.1, 0.01);
   EXPECT_TRUE(d.same_direction);
   EXPECT_LT(d.bootstrap.high, -0.09);
   EXPECT_TRUE(d.significant());
-  EXPECT_FALSE(difference(a, a).significant());
+  EXPECT_FALSE(difference(estimate(a), estimate(a)).significant());
 }
 
 TEST(Statistics, NoClaimFromOneRunNorAgainstOne) {
   const Measurements low{{{0, 0, 0}}, {}}, high{{{1, 1, 1}}, {}};
-  EXPECT_TRUE(difference(high, low).bootstrap.excludes_zero());
-  EXPECT_FALSE(difference(high, low).significant());
+  EXPECT_TRUE(difference(estimate(high), estimate(low)).bootstrap.excludes_zero());
+  EXPECT_FALSE(difference(estimate(high), estimate(low)).significant());
   // Two of three runs say yes, one no.
   const Measurements mixed{{{1, 1}, {1, 1}, {-0.1, -0.1}}, {}}, zero{{{0, 0}, {0, 0}, {0, 0}}, {}};
-  EXPECT_FALSE(difference(mixed, zero).same_direction);
-  EXPECT_FALSE(difference(mixed, zero).significant());
+  EXPECT_FALSE(difference(estimate(mixed), estimate(zero)).same_direction);
+  EXPECT_FALSE(difference(estimate(mixed), estimate(zero)).significant());
   // All agree, but so unevenly that the t interval holds 0.
   const Measurements uneven{{{1, 1}, {0.05, 0.05}, {0.1, 0.1}}, {}};
-  const Difference d = difference(uneven, zero);
+  const Difference d = difference(estimate(uneven), estimate(zero));
   EXPECT_TRUE(d.same_direction);
   EXPECT_TRUE(d.bootstrap.excludes_zero());
   EXPECT_FALSE(d.significant());

@@ -124,6 +124,10 @@ TEST(Labelled, PairsClassesAndTags) {
   EXPECT_EQ(pair.target, joined(all.target, {1}));
   EXPECT_EQ(pair.tokens, 7);
   EXPECT_EQ(pair.target_bytes, 16);
+  const Example masked = make_objective(spec_of(ObjectiveKind::masked_target), v)->example(all.passage, {});
+  EXPECT_EQ(masked.source, joined(all.ids, Ids(4, v.specials.mask)));
+  EXPECT_EQ(masked.labels, joined(Ids(3, -1), all.target));
+  EXPECT_TRUE(masked.target.empty());
   const Example cls = make_objective(spec_of(ObjectiveKind::classification), v)->example(all.passage, {});
   EXPECT_EQ(cls.source, all.ids);
   EXPECT_EQ(cls.label, 1);
@@ -132,7 +136,8 @@ TEST(Labelled, PairsClassesAndTags) {
   const Example tags = make_objective(spec_of(ObjectiveKind::tagging), v)->example(all.passage, {});
   EXPECT_EQ(tags.labels, all.tags);
   EXPECT_EQ(tags.head, Head::tags);
-  for (ObjectiveKind kind : {ObjectiveKind::seq2seq, ObjectiveKind::classification, ObjectiveKind::tagging}) {
+  for (ObjectiveKind kind :
+       {ObjectiveKind::seq2seq, ObjectiveKind::masked_target, ObjectiveKind::classification, ObjectiveKind::tagging}) {
     const auto o = make_objective(spec_of(kind), v);
     EXPECT_FALSE(o->takes_text());
     EXPECT_THROW(o->example(all.ids, {}), Error);  // the text alone
@@ -219,7 +224,7 @@ TEST(Objectives, PairingErrorsNameWhatWorks) {
   } catch (const Error& e) {
     EXPECT_EQ(e.code, ExitCode::usage);
     const std::string text = e.what();
-    for (const char* word : {"an encoder cannot learn from next_token", "masked_lm, masked_next_token, classification",
+    for (const char* word : {"an encoder cannot learn from next_token", "masked_lm, masked_next_token, masked_target",
                              "a causal decoder, a prefix decoder or a permutation LM"}) {
       EXPECT_NE(text.find(word), std::string::npos) << text;
     }

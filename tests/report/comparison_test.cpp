@@ -14,8 +14,8 @@ CompareReport example() {
   CompareReport r;
   r.name = "compare-test-0001";
   r.question = "Which learns most from <test>?";
-  r.answer = "To continue a text, take the causal decoder & be glad.";
-  r.best = "causal-next_token";
+  r.uses = {
+      {"generate", "suffix loss", true, "To generate: take the causal decoder & be glad.", "causal-next_token", {}}};
   r.trials = r.finished = 4;
   r.seeds = 2;
   ContenderReport a;
@@ -25,26 +25,43 @@ CompareReport example() {
   a.suffix_format = "continuation";
   a.runs = 2;
   a.parameters = 113216;
-  a.tokens = 400123;
-  a.targets = 409000;
-  a.flops = 5.45e11;
-  a.seconds = 8.5;
   a.peak_bytes = 4.8e6;
   a.own_loss = 0.93321;
   a.unigram_entropy = 4.03345;
+  StageReport before;
+  before.stage = "pretrained";
+  before.steps = 100;
+  before.tokens = 300123;
+  before.targets = 400000;
+  before.flops = 5e11;
+  before.seconds = 8;
   Figure f;
   f.mean = 0.81234;
   f.low = 0.72246;
   f.high = 0.88512;
   f.seeds = {0.8, 0.82468};
-  a.suffix = {f};
-  a.suffix_bits_per_byte = 0.29417;
+  before.suffix = {f};
+  before.suffix_bits_per_byte = 0.29417;
+  f.mean = 0.33642;
+  before.scores = {{"seen", "all tasks", f}};
+  before.above = 1;
+  before.tasks = {{"owner", "hard", "understand", false, 0.625, 0.333, 0.438, true},
+                  {"copy", "easy", "transform", true, 0.25, 0.245, 0.01, false}};
+  StageReport after = before;
+  after.stage = "finetuned";
+  after.tokens = 100000;
+  after.targets = 9000;
+  after.flops = 4.5e10;
+  after.seconds = 0.5;
+  f.mean = 0.52163;
+  after.scores = {{"training", "tasks of finetuning", f}};
+  f.mean = 0.21517;
+  after.scores.push_back({"held_out", "held-out tasks", f});
+  after.above = 2;
+  after.tasks[1].accuracy = 0.75;
+  after.tasks[1].above = true;
+  a.stages = {before, after};
   a.samples = {{"continues", "a </script> b", " c & d"}};
-  ZeroShot z;
-  z.mean = 0.33642;
-  z.above = 1;
-  z.tasks = {{"owner", "hard", 0.625, 0.333, 0.438, true}, {"copy", "easy", 0.25, 0.245, 0.01, false}};
-  a.zero_shot = {z};
   CurvePoint p;
   p.step = 10;
   p.tokens = 100;
@@ -56,11 +73,12 @@ CompareReport example() {
   b.title = "encoder (masked LM)";
   b.label = "encoder";
   b.suffix_format = "none";
-  b.suffix.clear();
+  for (StageReport& stage : b.stages) stage.suffix.clear();
   b.own_loss = 1.08454;
   b.samples = {{"fills masks", "the <mask> sat <mask>", "the cat sat down"}};
   r.contenders = {a, b};
   DifferenceReport d;
+  d.measure = "generate";
   d.a = a.name;
   d.b = b.name;
   d.mean = -0.09876;
@@ -82,8 +100,9 @@ TEST(ComparisonReport, AllFormsHaveTheFigures) {
   const std::string json = to_json(example());
   for (const std::string& text :
        {report::comparison_table(json), report::comparison_markdown(json), report::comparison_page(json)}) {
-    for (const char* figure : {"0.812", "0.722 to 0.885", "0.294", "0.933", "4.033", "113k", "400k", "409k", "545G",
-                               "8.5s", "4.8 MB", "1.085", "0.336", "1 of 2", "does not generate", "next token"}) {
+    for (const char* figure :
+         {"0.812", "0.722 to 0.885", "0.294", "0.933", "4.033", "113k", "400k", "409k", "545G", "8.5s", "4.8 MB",
+          "1.085", "0.336", "0.522", "0.215", "1, then 2", "of 2", "does not generate", "next token"}) {
       expect_has(text, figure);
     }
   }
@@ -101,7 +120,8 @@ TEST(ComparisonReport, PageIsOneSoundFile) {
   expect_has(page, "a &lt;/script&gt; b<span class=\"made\"> c &amp; d</span>");
   expect_has(page, "the <span class=\"made\">cat</span> sat <span class=\"made\">down</span>");
   expect_has(page, "<strong>62</strong> / 33");
-  expect_has(page, "<td>25 / 24</td>");
+  expect_has(page, "<td>25 / 24 → <strong>75</strong> / 24</td>");
+  expect_has(page, "copy (held out)");
   expect_has(page, "Chart.js v3");
   // Nothing is loaded from elsewhere.
   for (const char* tag : {"<link", "<img", "src="}) {

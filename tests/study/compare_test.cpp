@@ -10,7 +10,6 @@
 #include "triarch/base/error.h"
 #include "triarch/base/signals.h"
 #include "triarch/study/compare_report.h"
-#include "triarch/study/zero_shot.h"
 
 namespace triarch {
 namespace {
@@ -67,26 +66,35 @@ TEST_F(CompareTest, SameResultForAnyNumberOfJobs) {
   for (const json& c : report["contenders"]) {
     SCOPED_TRACE(c["title"].dump());
     // Equal by construction.
-    EXPECT_EQ(c["tokens"], report["contenders"][0]["tokens"]);
-    EXPECT_EQ(c["steps"], report["contenders"][0]["steps"]);
-    EXPECT_NEAR(c["tokens"].get<double>(), 4000, 64);
+    ASSERT_EQ(c["stages"].size(), 2u);
+    for (int stage : {0, 1}) {
+      EXPECT_EQ(c["stages"][stage]["tokens"], report["contenders"][0]["stages"][stage]["tokens"]);
+      EXPECT_EQ(c["stages"][stage]["steps"], report["contenders"][0]["stages"][stage]["steps"]);
+      EXPECT_NEAR(c["stages"][stage]["tokens"].get<double>(), stage == 0 ? 4000 : 1500, 64);
+      EXPECT_EQ(c["stages"][stage]["tasks"].size(), 26u);
+      // Nothing is learnt in 4,000 tokens.
+      EXPECT_EQ(c["stages"][stage]["above"], 0);
+      EXPECT_EQ(c["stages"][stage]["scores"].size(), 6u);
+    }
+    // Answers have few tokens.
+    EXPECT_LT(c["stages"][1]["targets"].get<double>(), 800);
     EXPECT_GT(c["own_loss"].get<double>(), 1);
     EXPECT_GT(c["unigram_entropy"].get<double>(), 2);
     EXPECT_GE(c["samples"].size(), 1u);
     EXPECT_EQ(c["curves"].size(), 2u);
-    ASSERT_EQ(c["zero_shot"].size(), 1u);
-    EXPECT_EQ(c["zero_shot"][0]["tasks"].size(), 26u);
-    // Nothing is learnt in 4,000 tokens.
-    EXPECT_EQ(c["zero_shot"][0]["above"], 0);
     const bool encoder = c["name"] == "encoder-masked_lm";
-    EXPECT_EQ(c["suffix"].size(), encoder ? 0u : 1u);
+    EXPECT_EQ(c["stages"][0]["suffix"].size(), encoder ? 0u : 1u);
     if (!encoder) {
-      const json& f = c["suffix"][0];
+      const json& f = c["stages"][0]["suffix"][0];
       EXPECT_LE(f["low"].get<double>(), f["mean"].get<double>());
       EXPECT_GE(f["high"].get<double>(), f["mean"].get<double>());
     }
   }
-  EXPECT_EQ(report["differences"].size(), 3u);
+  // Three pairs of generators, and six of contenders on either kind of task.
+  EXPECT_EQ(report["differences"].size(), 3u + 6u + 6u);
+  ASSERT_EQ(report["uses"].size(), 3u);
+  EXPECT_EQ(report["uses"][0]["name"], "generate");
+  EXPECT_EQ(report["uses"][0]["best"].get<std::string>().find("encoder-"), std::string::npos);
 }
 
 TEST_F(CompareTest, ResumesAfterAnInterruptToTheSameReport) {
@@ -146,7 +154,8 @@ TEST_F(CompareTest, LearnsFromATextAndFromPairs) {
   EXPECT_EQ(r.contenders[1].suffix_format, "span");
   // One seed claims nothing.
   for (const DifferenceReport& d : r.differences) EXPECT_FALSE(d.significant);
-  EXPECT_NE(r.answer.find("No significant difference"), std::string::npos);
+  ASSERT_EQ(r.uses.size(), 1u);
+  EXPECT_NE(r.uses[0].answer.find("no significant difference"), std::string::npos);
   // The text has changed: no resuming.
   std::ofstream(text, std::ios::app) << "and on\n";
   EXPECT_THROW(Comparison::open(folder_ / "text"), Error);
@@ -164,31 +173,6 @@ TEST_F(CompareTest, LearnsFromATextAndFromPairs) {
   ASSERT_TRUE(p->work(2, {}));
   EXPECT_EQ(report_of(*p).contenders.size(), 3u);
   EXPECT_EQ(report_of(*p).finished, 3);
-}
-
-// Two kinds of questions, two seeds, by hand.
-TEST(ZeroShot, ScoresAgainstTheContextLeftOut) {
-  std::vector<ChoiceTask> tasks(3);
-  tasks[0].name = tasks[1].name = "with";
-  tasks[1].wrapper = 1;
-  tasks[2].name = "without";
-  tasks[2].chance = 0.25;
-  const std::string yes(20, '1'), no(20, '0'), half = "10101010101010101010";
-  const std::vector<TaskResult> good = {{"with", 0, yes, half}, {"with", 1, yes, no}, {"without", 0, half, ""}};
-  const std::vector<TaskResult> poor = {{"with", 0, half, half}, {"with", 1, yes, no}, {"without", 0, no, ""}};
-  const ZeroShot z = zero_shot_of({good, poor}, tasks);
-  ASSERT_EQ(z.tasks.size(), 2u);
-  // "with": 1 against .25, and .75 against .25; "without": .5 and 0 against .25.
-  EXPECT_DOUBLE_EQ(z.tasks[0].accuracy, 0.875);
-  EXPECT_DOUBLE_EQ(z.tasks[0].bare, 0.25);
-  EXPECT_NEAR(z.tasks[0].score, (1 + 2.0 / 3) / 2, 1e-12);
-  EXPECT_NEAR(z.tasks[1].score, (1.0 / 3 - 1.0 / 3) / 2, 1e-12);
-  EXPECT_NEAR(z.scores[0], (1 + 1.0 / 3) / 2, 1e-12);
-  EXPECT_NEAR(z.scores[1], (2.0 / 3 - 1.0 / 3) / 2, 1e-12);
-  // In both seeds at least 20 answers turn right and none turns wrong.
-  EXPECT_TRUE(z.tasks[0].above);
-  EXPECT_FALSE(z.tasks[1].above);
-  EXPECT_EQ(z.above, 1);
 }
 
 TEST(CompareBudget, InWords) {

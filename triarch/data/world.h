@@ -48,6 +48,7 @@ struct Family {
   std::string_view name;
   bool held_out;  // never trained as a task (poles of a pair, such as first and last, are on one side)
   Depth depth;
+  bool sequence;  // the answer is a sequence made from the context's, not a word about it
   Item (*make)(Draw& draw);
 };
 std::span<const Family> families();

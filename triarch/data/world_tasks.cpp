@@ -361,38 +361,38 @@ Item shuffled(Draw& draw) {
   return item;
 }
 
-constexpr bool held_out = true, trained = false;
+constexpr bool held_out = true, trained = false, sequence = true, word = false;
 
 }  // namespace
 
 std::span<const Family> families() {
   static constexpr std::array<Family, 26> all = {{
-      {"owner", trained, Depth::hard, shuffled<owner>},
-      {"colour", held_out, Depth::hard, shuffled<colour>},
-      {"place", trained, Depth::hard, shuffled<place>},
-      {"first", trained, Depth::easy, shuffled<first>},
-      {"last", trained, Depth::easy, shuffled<last>},
-      {"entailed_place", trained, Depth::hard, shuffled<entailed_place>},
-      {"entailed_owner", trained, Depth::hard, shuffled<entailed_owner>},
-      {"give", trained, Depth::hard, shuffled<give>},
-      {"topic", held_out, Depth::easy, shuffled<topic>},
-      {"coreference", held_out, Depth::hard, shuffled<coreference>},
-      {"sentiment", trained, Depth::easy, shuffled<sentiment>},
-      {"like", held_out, Depth::easy, shuffled<like>},
-      {"copy", trained, Depth::easy, shuffled<copy>},
-      {"reverse", trained, Depth::easy, shuffled<reverse>},
-      {"sort", held_out, Depth::easy, shuffled<sort>},
-      {"translate", trained, Depth::middle, shuffled<translate>},
-      {"translate_back", held_out, Depth::middle, shuffled<translate_back>},
-      {"plus", trained, Depth::middle, shuffled<plus>},
-      {"largest", trained, Depth::easy, shuffled<largest>},
-      {"smallest", trained, Depth::easy, shuffled<smallest>},
-      {"pattern", held_out, Depth::middle, shuffled<pattern>},
-      {"odd", trained, Depth::middle, shuffled<odd>},
-      {"category", held_out, Depth::middle, shuffled<category>},
-      {"acceptable", trained, Depth::middle, shuffled<acceptable>},
-      {"registry", trained, Depth::hard, shuffled<registry>},
-      {"coloured_registry", held_out, Depth::hard, shuffled<coloured_registry>},
+      {"owner", trained, Depth::hard, word, shuffled<owner>},
+      {"colour", held_out, Depth::hard, word, shuffled<colour>},
+      {"place", trained, Depth::hard, word, shuffled<place>},
+      {"first", trained, Depth::easy, word, shuffled<first>},
+      {"last", trained, Depth::easy, word, shuffled<last>},
+      {"entailed_place", trained, Depth::hard, word, shuffled<entailed_place>},
+      {"entailed_owner", trained, Depth::hard, word, shuffled<entailed_owner>},
+      {"give", trained, Depth::hard, word, shuffled<give>},
+      {"topic", held_out, Depth::easy, word, shuffled<topic>},
+      {"coreference", held_out, Depth::hard, word, shuffled<coreference>},
+      {"sentiment", trained, Depth::easy, word, shuffled<sentiment>},
+      {"like", held_out, Depth::easy, word, shuffled<like>},
+      {"copy", trained, Depth::easy, sequence, shuffled<copy>},
+      {"reverse", trained, Depth::easy, sequence, shuffled<reverse>},
+      {"sort", held_out, Depth::easy, sequence, shuffled<sort>},
+      {"translate", trained, Depth::middle, sequence, shuffled<translate>},
+      {"translate_back", held_out, Depth::middle, sequence, shuffled<translate_back>},
+      {"plus", trained, Depth::middle, word, shuffled<plus>},
+      {"largest", trained, Depth::easy, word, shuffled<largest>},
+      {"smallest", trained, Depth::easy, word, shuffled<smallest>},
+      {"pattern", held_out, Depth::middle, word, shuffled<pattern>},
+      {"odd", trained, Depth::middle, word, shuffled<odd>},
+      {"category", held_out, Depth::middle, word, shuffled<category>},
+      {"acceptable", trained, Depth::middle, word, shuffled<acceptable>},
+      {"registry", trained, Depth::hard, word, shuffled<registry>},
+      {"coloured_registry", held_out, Depth::hard, word, shuffled<coloured_registry>},
   }};
   return all;
 }

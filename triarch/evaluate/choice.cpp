@@ -24,11 +24,12 @@ const char* depth_name(world::Depth depth) {
 // Which candidate each question is answered with: the first of the most likely.
 std::vector<size_t> chosen(const Model& model, const Tokenizer& tokenizer, SuffixFormat format, const ChoiceTask& task,
                            bool bare, int64_t rows) {
+  const bool encoder = model.spec().family == Family::encoder;
   std::vector<ScoreItem> items;
   for (const Choice& c : task.choices) {
     const std::vector<int32_t> context = tokenizer.encode(bare ? c.bare : c.prompt);
     for (const std::string& candidate : c.candidates) {
-      const ScoreItem item{context, tokenizer.encode(" " + candidate + task.close), {}};
+      const ScoreItem item{context, tokenizer.encode(" " + candidate + (encoder ? task.close : "")), {}};
       items.push_back(format == SuffixFormat::none ? item : asked(format, item, tokenizer.specials()));
     }
   }
@@ -51,18 +52,20 @@ std::vector<size_t> chosen(const Model& model, const Tokenizer& tokenizer, Suffi
 
 }  // namespace
 
-std::vector<ChoiceTask> world_tasks(Key key, int64_t items, std::span<const int> wrappers) {
+std::vector<ChoiceTask> world_tasks(Key key, int64_t items) {
   std::vector<ChoiceTask> tasks;
   for (const world::Family& family : world::families()) {
-    for (size_t w = 0; w < wrappers.size(); ++w) {
+    for (int wrapper = 0; wrapper < world::wrappers; ++wrapper) {
       ChoiceTask task;
       task.name = family.name;
       task.depth = depth_name(family.depth);
       task.held_out = family.held_out;
-      task.wrapper = wrappers[w];
+      task.wrapper = wrapper;
+      task.seen = wrapper < world::known_wrappers;
+      task.use = family.sequence ? "transform" : "understand";
       task.close = " .";
       for (int64_t i = 0; i < items; ++i) {
-        world::Item item = world::item(key, family.name, int64_t(w) * items + i);
+        world::Item item = world::item(key, family.name, int64_t(wrapper) * items + i);
         Choice c;
         c.prompt = world::prompt(item, task.wrapper);
         c.candidates = item.candidates;

@@ -27,15 +27,17 @@ struct Choice {
 // Questions of one kind, under one prompt template.
 struct ChoiceTask {
   std::string name, depth;
-  bool held_out = false;
-  int wrapper = 0;
-  std::string close;  // what follows the answer: " ."
+  std::string use;        // "understand" or "transform": what a model that does it well is good for
+  bool held_out = false;  // no task of finetuning
+  int wrapper = 0;        // prompt template
+  bool seen = true;       // the template occurs in the text that models learn from
+  std::string close;      // what follows the answer: " ."; shown to encoders as masks, not scored by generators
   std::vector<Choice> choices;
   double chance = 0;  // mean of one in the number of candidates
 };
 
-// All families of tasks of the built-in world, `items` questions under each wrapper, different ones.
-std::vector<ChoiceTask> world_tasks(Key key, int64_t items, std::span<const int> wrappers);
+// All families of tasks of the built-in world, `items` questions under each of its prompt templates, different ones.
+std::vector<ChoiceTask> world_tasks(Key key, int64_t items);
 
 // Whether a model can be asked at all: all but those that learnt only to fill masks and are no encoders.
 bool can_choose(Family family, SuffixFormat format);

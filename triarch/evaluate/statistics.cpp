@@ -34,40 +34,6 @@ double incomplete_beta(double a, double b, double x) {
   return front * f;
 }
 
-// One resample's figure: mean over drawn runs of a ratio over drawn items.
-class Resampler {
- public:
-  Resampler(size_t runs, size_t items, uint64_t seed) : runs_(runs), items_(items), seed_(seed), counts_(items) {}
-
-  void draw(int64_t resample) {
-    Draw draw(Key(seed_, Purpose::bootstrap).with(uint64_t(resample)));
-    chosen_.clear();
-    for (size_t i = 0; i < runs_; ++i) chosen_.push_back(size_t(draw.below(runs_)));
-    std::ranges::fill(counts_, 0);
-    for (size_t i = 0; i < items_; ++i) counts_[draw.below(items_)] += 1;
-  }
-  double figure(const Measurements& x) const {
-    double weight = 0;
-    for (size_t i = 0; i < items_; ++i) weight += counts_[i] * (x.weights.empty() ? 1.0 : x.weights[i]);
-    double sum = 0;
-    for (size_t run : chosen_) {
-      for (size_t i = 0; i < items_; ++i) sum += counts_[i] * x.values[run][i];
-    }
-    return sum / weight / double(chosen_.size());
-  }
-
- private:
-  size_t runs_, items_;
-  uint64_t seed_;
-  std::vector<size_t> chosen_;
-  std::vector<double> counts_;
-};
-
-Interval interval_of(std::vector<double> figures, double level) {
-  std::ranges::sort(figures);
-  return {quantile(figures, (1 - level) / 2), quantile(figures, (1 + level) / 2)};
-}
-
 }  // namespace
 
 double mean(std::span<const double> x) {
@@ -167,15 +133,48 @@ void Measurements::check() const {
           weights.size());
 }
 
-Interval bootstrap(const Measurements& x, const BootstrapOptions& options) {
-  x.check();
-  Resampler resampler(x.runs(), x.items(), options.seed);
-  std::vector<double> figures;
-  for (int64_t r = 0; r < options.resamples; ++r) {
-    resampler.draw(r);
-    figures.push_back(resampler.figure(x));
+double Estimate::mean() const { return triarch::mean(runs); }
+
+Interval Estimate::interval(double level) const {
+  return {quantile(resamples, (1 - level) / 2), quantile(resamples, (1 + level) / 2)};
+}
+
+Draw resampled_runs(int64_t number) { return Draw(Key(1, Purpose::bootstrap).with(uint64_t(number)).with(0)); }
+Draw resampled_items(int64_t number) { return Draw(Key(1, Purpose::bootstrap).with(uint64_t(number)).with(1)); }
+
+Estimate estimate(const Measurements& x, int64_t resamples) {
+  Estimate out;
+  out.runs = x.by_run();
+  std::vector<double> counts(x.items());
+  for (int64_t r = 0; r < resamples; ++r) {
+    Draw draw_run = resampled_runs(r), draw_item = resampled_items(r);
+    std::vector<size_t> runs;
+    for (size_t i = 0; i < x.runs(); ++i) runs.push_back(size_t(draw_run.below(x.runs())));
+    std::ranges::fill(counts, 0);
+    for (size_t i = 0; i < x.items(); ++i) counts[draw_item.below(x.items())] += 1;
+    double weight = 0, sum = 0;
+    for (size_t i = 0; i < x.items(); ++i) weight += counts[i] * (x.weights.empty() ? 1.0 : x.weights[i]);
+    for (size_t run : runs) {
+      for (size_t i = 0; i < x.items(); ++i) sum += counts[i] * x.values[run][i];
+    }
+    out.resamples.push_back(sum / weight / double(runs.size()));
   }
-  return interval_of(std::move(figures), options.level);
+  return out;
+}
+
+Figure figure_of(const Estimate& e) {
+  Figure f;
+  f.seeds = e.runs;
+  f.mean = e.mean();
+  f.sd = standard_deviation(e.runs);
+  const Interval interval = e.interval();
+  f.low = interval.low;
+  f.high = interval.high;
+  if (const auto t = t_interval(e.runs)) {
+    f.t_low = t->low;
+    f.t_high = t->high;
+  }
+  return f;
 }
 
 bool Difference::significant() const {
@@ -183,28 +182,20 @@ bool Difference::significant() const {
   return runs >= 5 || (t && t->excludes_zero());
 }
 
-Difference difference(const Measurements& a, const Measurements& b, const BootstrapOptions& options) {
-  a.check();
-  b.check();
-  require(a.runs() == b.runs() && a.items() == b.items(),
-          "statistics: a paired difference needs the same runs and items, found {} x {} and {} x {}", a.runs(),
-          a.items(), b.runs(), b.items());
+Difference difference(const Estimate& a, const Estimate& b) {
+  require(a.runs.size() == b.runs.size() && a.resamples.size() == b.resamples.size(),
+          "statistics: a paired difference needs the same runs and resamples, found {} x {} and {} x {}", a.runs.size(),
+          a.resamples.size(), b.runs.size(), b.resamples.size());
+  Estimate d = a;
+  for (size_t i = 0; i < d.runs.size(); ++i) d.runs[i] -= b.runs[i];
+  for (size_t i = 0; i < d.resamples.size(); ++i) d.resamples[i] -= b.resamples[i];
   Difference out;
-  out.runs = int64_t(a.runs());
-  std::vector<double> by_run = a.by_run();
-  const std::vector<double> other = b.by_run();
-  for (size_t i = 0; i < by_run.size(); ++i) by_run[i] -= other[i];
-  out.mean = mean(by_run);
-  out.t = t_interval(by_run, options.level);
-  out.same_direction = std::ranges::all_of(by_run, [](double d) { return d > 0; }) ||
-                       std::ranges::all_of(by_run, [](double d) { return d < 0; });
-  Resampler resampler(a.runs(), a.items(), options.seed);
-  std::vector<double> figures;
-  for (int64_t r = 0; r < options.resamples; ++r) {
-    resampler.draw(r);
-    figures.push_back(resampler.figure(a) - resampler.figure(b));
-  }
-  out.bootstrap = interval_of(std::move(figures), options.level);
+  out.runs = int64_t(d.runs.size());
+  out.mean = d.mean();
+  out.bootstrap = d.interval();
+  out.t = t_interval(d.runs);
+  out.same_direction = std::ranges::all_of(d.runs, [](double x) { return x > 0; }) ||
+                       std::ranges::all_of(d.runs, [](double x) { return x < 0; });
   return out;
 }
 

@@ -51,13 +51,44 @@ struct Measurements {
   void check() const;
 };
 
-struct BootstrapOptions {
-  int64_t resamples = 2000;
-  double level = 0.95;
-  uint64_t seed = 1;
+// A figure of several runs, and what it is in each resample of runs and items. Resample r draws the same runs and items
+// for all figures, so two figures of the same runs and items are paired.
+struct Estimate {
+  std::vector<double> runs;       // in each run
+  std::vector<double> resamples;  // mean over the drawn runs
+
+  double mean() const;
+  // Between quantiles of the resamples.
+  Interval interval(double level = 0.95) const;
 };
+
+constexpr int64_t kResamples = 2000;
+// What resample `number` draws: runs, and items. From streams of their own, so figures of other items draw the same
+// runs.
+Draw resampled_runs(int64_t number);
+Draw resampled_items(int64_t number);
 // Of the mean over runs. With one run only items are drawn.
-Interval bootstrap(const Measurements& x, const BootstrapOptions& options = {});
+Estimate estimate(const Measurements& x, int64_t resamples = kResamples);
+
+// An estimate as reports hold it.
+struct Figure {
+  double mean = 0, sd = 0;
+  double low = 0, high = 0;             // 95 %, bootstrap over seeds and items
+  std::optional<double> t_low, t_high;  // 95 %, Student's t over seeds
+  std::vector<double> seeds;            // of each seed
+
+  template <class V>
+  void fields(V& v) {
+    v("mean", mean, "over seeds");
+    v("sd", sd, "over seeds");
+    v("low", low, "95 %, bootstrap over seeds and items");
+    v("high", high, "95 %, bootstrap over seeds and items");
+    v("t_low", t_low, "95 %, Student's t over seeds");
+    v("t_high", t_high, "95 %, Student's t over seeds");
+    v("seeds", seeds, "of each seed");
+  }
+};
+Figure figure_of(const Estimate& estimate);
 
 // Of a - b: the same runs (by seed) and items on both sides.
 struct Difference {
@@ -71,6 +102,6 @@ struct Difference {
   // narrow), the t interval excludes 0 as well. One run claims nothing.
   bool significant() const;
 };
-Difference difference(const Measurements& a, const Measurements& b, const BootstrapOptions& options = {});
+Difference difference(const Estimate& a, const Estimate& b);
 
 }  // namespace triarch

@@ -1,6 +1,7 @@
 #include "triarch/inference/score.h"
 
 #include <cmath>
+#include <map>
 #include <numbers>
 
 #include "triarch/inference/packed.h"
@@ -41,10 +42,17 @@ Cut cut(const ModelSpec& spec, const ScoreItem& item, int64_t limit) {
   return out;
 }
 
-// One pass's worth of work: tokens [begin, end) of an item's continuation.
+// Tokens [begin, end) of an item's continuation, predicted in one sequence.
 struct Part {
   size_t item;
   size_t begin, end;
+};
+
+// Rows that are computed once, and the parts that read their predictions from them: candidates that differ only in
+// their last token, which is no row, or, for an encoder, in the tokens behind its masks.
+struct Sequence {
+  Example example;
+  std::vector<size_t> parts;
 };
 
 }  // namespace
@@ -81,8 +89,7 @@ std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::sp
     }
   }
 
-  const auto make = [&](size_t p) {
-    const Part& part = parts[p];
+  const auto make = [&](const Part& part) {
     const ScoreItem& item = items[part.item];
     Example e;
     e.source = contexts[part.item];
@@ -101,33 +108,69 @@ std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::sp
     }
     return e;
   };
-  packed(model, specials, options.rows, parts.size(), make,
-         [&](Context& ctx, const Batch& batch, size_t first, size_t count) {
-           const Var hidden = model.forward(ctx, batch);
-           // Row r of the losses belongs to token t of item i, in the order of the parts.
-           const auto each = [&](auto f) {
-             size_t row = 0;
-             for (size_t p = first; p < first + count; ++p) {
-               if (!encoder) row += items[parts[p].item].start.size();
-               for (size_t t = parts[p].begin; t < parts[p].end; ++t) f(out[parts[p].item], t, row++);
-             }
-           };
-           if (options.top == 0) {
-             const ops::Loss loss = model.loss(ctx, hidden, batch, {}, true);
-             each([&](Score& s, size_t t, size_t row) {
-               s.log_probabilities[t] = -loss.rows[row];
-               s.best[t] = loss.predictions[row];
-             });
-             return;
-           }
-           const Tensor logits = model.logits(ctx, hidden, batch);
-           each([&](Score& s, size_t t, size_t row) {
-             const std::vector<double> z = log_softmax(doubles_of(logits.row_range(int64_t(row), 1)));
-             s.log_probabilities[t] = z[size_t(batch.targets[row])];
-             s.best[t] = argmax(z);
-             s.top[t] = most_likely(z, options.top);
-           });
-         });
+  std::vector<Sequence> sequences;
+  std::map<std::vector<int32_t>, size_t> same_rows;
+  for (size_t p = 0; p < parts.size(); ++p) {
+    Example e = make(parts[p]);
+    std::vector<int32_t> rows = e.source;
+    rows.push_back(-1);
+    if (encoder) {  // which of the masks are read
+      rows.push_back(int32_t(e.source.size() - items[parts[p].item].continuation.size() + parts[p].begin));
+      rows.push_back(int32_t(parts[p].end - parts[p].begin));
+    } else {
+      rows.insert(rows.end(), e.target.begin(), e.target.end() - 1);
+    }
+    const auto [found, added] = same_rows.try_emplace(std::move(rows), sequences.size());
+    if (added) sequences.push_back({std::move(e), {}});
+    sequences[found->second].parts.push_back(p);
+  }
+  same_rows.clear();
+
+  packed(
+      model, specials, options.rows, sequences.size(), [&](size_t s) -> const Example& { return sequences[s].example; },
+      [&](Context& ctx, const Batch& batch, size_t first, size_t count) {
+        // A loss for each token of each part, in their order, at the rows of its sequence.
+        Batch asked = batch;
+        asked.loss_rows.clear();
+        asked.targets.clear();
+        const int32_t* rows = batch.loss_rows.data();
+        for (size_t s = first; s < first + count; ++s) {
+          for (size_t p : sequences[s].parts) {
+            const ScoreItem& item = items[parts[p].item];
+            const size_t skipped = encoder ? 0 : item.start.size();
+            for (size_t t = parts[p].begin; t < parts[p].end; ++t) {
+              asked.loss_rows.push_back(rows[skipped + t - parts[p].begin]);
+              asked.targets.push_back(item.continuation[t]);
+            }
+          }
+          const Part& any = parts[sequences[s].parts.front()];
+          rows += any.end - any.begin + (encoder ? 0 : items[any.item].start.size());
+        }
+        const auto each = [&](auto f) {
+          size_t row = 0;
+          for (size_t s = first; s < first + count; ++s) {
+            for (size_t p : sequences[s].parts) {
+              for (size_t t = parts[p].begin; t < parts[p].end; ++t) f(out[parts[p].item], t, row++);
+            }
+          }
+        };
+        const Var hidden = model.forward(ctx, batch);
+        if (options.top == 0) {
+          const ops::Loss loss = model.loss(ctx, hidden, asked, {}, true);
+          each([&](Score& s, size_t t, size_t row) {
+            s.log_probabilities[t] = -loss.rows[row];
+            s.best[t] = loss.predictions[row];
+          });
+          return;
+        }
+        const Tensor logits = model.logits(ctx, hidden, asked);
+        each([&](Score& s, size_t t, size_t row) {
+          const std::vector<double> z = log_softmax(doubles_of(logits.row_range(int64_t(row), 1)));
+          s.log_probabilities[t] = z[size_t(asked.targets[row])];
+          s.best[t] = argmax(z);
+          s.top[t] = most_likely(z, options.top);
+        });
+      });
   for (Score& s : out) {
     for (double x : s.log_probabilities) s.log_probability += x;
   }

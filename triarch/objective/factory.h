@@ -20,6 +20,7 @@ std::unique_ptr<Objective> make_ul2(const ObjectiveSpec&, SharedVocabulary);
 std::unique_ptr<Objective> make_permutation_lm(const ObjectiveSpec&, SharedVocabulary);
 std::unique_ptr<Objective> make_masked_next_token(const ObjectiveSpec&, SharedVocabulary);
 std::unique_ptr<Objective> make_seq2seq(const ObjectiveSpec&, SharedVocabulary);
+std::unique_ptr<Objective> make_masked_target(const ObjectiveSpec&, SharedVocabulary);
 std::unique_ptr<Objective> make_classification(const ObjectiveSpec&, SharedVocabulary);
 std::unique_ptr<Objective> make_tagging(const ObjectiveSpec&, SharedVocabulary);
 

@@ -42,6 +42,8 @@ std::unique_ptr<Objective> make(const ObjectiveSpec& spec, SharedVocabulary v) {
       return make_masked_next_token(spec, std::move(v));
     case ObjectiveKind::seq2seq:
       return make_seq2seq(spec, std::move(v));
+    case ObjectiveKind::masked_target:
+      return make_masked_target(spec, std::move(v));
     case ObjectiveKind::classification:
       return make_classification(spec, std::move(v));
     case ObjectiveKind::tagging:
@@ -187,6 +189,8 @@ bool pairs(Family family, ObjectiveKind kind) {
       return causal || prefix || both;
     case ObjectiveKind::permutation_lm:
       return permutation;
+    case ObjectiveKind::masked_target:
+      return encoder;
     case ObjectiveKind::classification:
       return true;
     case ObjectiveKind::tagging:

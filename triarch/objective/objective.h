@@ -29,6 +29,7 @@ enum class ObjectiveKind : uint8_t {
   permutation_lm,
   masked_next_token,
   seq2seq,
+  masked_target,
   classification,
   tagging,
 };
@@ -44,6 +45,7 @@ struct EnumNames<ObjectiveKind> {
       {ObjectiveKind::permutation_lm, "permutation_lm"},
       {ObjectiveKind::masked_next_token, "masked_next_token"},
       {ObjectiveKind::seq2seq, "seq2seq"},
+      {ObjectiveKind::masked_target, "masked_target"},
       {ObjectiveKind::classification, "classification"},
       {ObjectiveKind::tagging, "tagging"}};
 };

@@ -1,6 +1,7 @@
 #include "triarch/report/comparison.h"
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -15,7 +16,7 @@ using nlohmann::json;
 
 json parsed(std::string_view text) {
   json report = json::parse(text, nullptr, false);
-  if (report.is_discarded() || !report.contains("contenders") || !report.contains("answer")) {
+  if (report.is_discarded() || !report.contains("contenders") || !report.contains("uses")) {
     fail(ExitCode::corrupt, "report: expected the report.json of a comparison, found {} bytes of something else",
          text.size());
   }
@@ -26,57 +27,112 @@ std::string text_of(const json& j, const char* key) { return j.at(key).get<std::
 double number_of(const json& j, const char* key) { return j.at(key).is_null() ? 0 : j.at(key).get<double>(); }
 std::string fixed(double x) { return fmt::format("{:.3f}", x); }
 
-// Cells of a contender, the same in all three forms. A cell may have a second line.
+// A cell may have a second line.
 struct Cell {
   std::string text, second;
 };
-const std::vector<Cell>& heads() {
-  static const std::vector<Cell> all = {{"contender", ""},
-                                        {"suffix loss", "nats/token, 95 %"},
-                                        {"bits/byte", "of suffixes"},
-                                        {"own loss", "of unigram"},
-                                        {"zero-shot", "above chance"},
-                                        {"parameters", ""},
-                                        {"tokens seen", "with a loss"},
-                                        {"FLOPs", ""},
-                                        {"time", "per run"},
-                                        {"memory", ""}};
+
+// The figure of a group of tasks after a stage of a contender; null if there is none.
+const json* score_of(const json& contender, const char* stage, const char* group) {
+  for (const json& s : contender.at("stages")) {
+    if (s.at("stage") != stage) continue;
+    for (const json& g : s.at("scores")) {
+      if (g.at("name") == group) return &g.at("score");
+    }
+  }
+  return nullptr;
+}
+
+// Over all stages.
+double sum_of(const json& contender, const char* key) {
+  double sum = 0;
+  for (const json& s : contender.at("stages")) sum += number_of(s, key);
+  return sum;
+}
+
+Cell figure_cell(const json* f) {
+  if (!f) return {"-", ""};
+  return {fixed(number_of(*f, "mean")), fmt::format("{:.3f} to {:.3f}", number_of(*f, "low"), number_of(*f, "high"))};
+}
+
+// The columns of the table of figures, the same in all three forms: what the head says, and what of a contender.
+struct Column {
+  Cell head;
+  std::function<Cell(const json& contender)> cell;
+};
+
+std::vector<Column> columns_of(const json& report) {
+  std::vector<Column> all;
+  all.push_back({{"contender", ""}, [](const json& c) -> Cell {
+                   // "causal decoder (next token)" in two lines.
+                   const std::string title = text_of(c, "title");
+                   const size_t open = title.find(" (");
+                   if (open == std::string::npos) return {title, ""};
+                   return {title.substr(0, open), title.substr(open + 2, title.size() - open - 3)};
+                 }});
+  all.push_back({{"suffix loss", "nats/token, 95 %"}, [](const json& c) -> Cell {
+                   const json& first = c.at("stages").front();
+                   if (first.at("suffix").empty()) return {"-", "does not generate"};
+                   return figure_cell(&first.at("suffix").front());
+                 }});
+  all.push_back({{"bits/byte", "of suffixes"}, [](const json& c) -> Cell {
+                   const json& first = c.at("stages").front();
+                   if (first.at("suffix").empty()) return {"-", ""};
+                   return {fixed(number_of(first, "suffix_bits_per_byte")), ""};
+                 }});
+  all.push_back({{"own loss", "of unigram"}, [](const json& c) -> Cell {
+                   return {fixed(number_of(c, "own_loss")), fmt::format("of {:.3f}", number_of(c, "unigram_entropy"))};
+                 }});
+  const auto any = [&](const char* stage, const char* group) {
+    return std::ranges::any_of(report.at("contenders"),
+                               [&](const json& c) { return score_of(c, stage, group) != nullptr; });
+  };
+  const auto add_score = [&](const char* name, const char* second, const char* stage, const char* group) {
+    if (!any(stage, group)) return;
+    all.push_back({{name, second}, [=](const json& c) { return figure_cell(score_of(c, stage, group)); }});
+  };
+  add_score("zero-shot", "score, 95 %", "pretrained", "seen");
+  add_score("trained tasks", "after finetuning", "finetuned", "training");
+  add_score("held-out tasks", "after finetuning", "finetuned", "held_out");
+  if (any("pretrained", "seen")) {
+    all.push_back({{"above chance", "of tasks"}, [](const json& c) -> Cell {
+                     std::string text;
+                     size_t tasks = 0;
+                     for (const json& s : c.at("stages")) {
+                       text += (text.empty() ? "" : ", then ") + s.at("above").dump();
+                       tasks = std::max(tasks, s.at("tasks").size());
+                     }
+                     return {text, fmt::format("of {}", tasks)};
+                   }});
+  }
+  all.push_back({{"parameters", ""}, [](const json& c) -> Cell {
+                   return {human_count(number_of(c, "parameters")), ""};
+                 }});
+  all.push_back({{"tokens seen", "with a loss"}, [](const json& c) -> Cell {
+                   return {human_count(sum_of(c, "tokens")), human_count(sum_of(c, "targets"))};
+                 }});
+  all.push_back({{"FLOPs", ""}, [](const json& c) -> Cell { return {human_count(sum_of(c, "flops")), ""}; }});
+  all.push_back({{"time", "per run"}, [](const json& c) -> Cell {
+                   return {human_duration(sum_of(c, "seconds")), ""};
+                 }});
+  all.push_back({{"memory", ""}, [](const json& c) -> Cell { return {human_bytes(number_of(c, "peak_bytes")), ""}; }});
   return all;
 }
 
-std::vector<Cell> cells(const json& c) {
-  // "causal decoder (next token)" in two lines.
-  const std::string title = text_of(c, "title");
-  const size_t open = title.find(" (");
-  std::vector<Cell> row = {{title, ""}};
-  if (open != std::string::npos) row = {{title.substr(0, open), title.substr(open + 2, title.size() - open - 3)}};
+std::vector<Cell> heads_of(const std::vector<Column>& columns) {
+  std::vector<Cell> row;
+  for (const Column& column : columns) row.push_back(column.head);
+  return row;
+}
+
+std::vector<Cell> cells_of(const std::vector<Column>& columns, const json& c) {
+  std::vector<Cell> row = {columns.front().cell(c)};
   if (c.at("runs") == 0) {
     row.push_back({"no result", c.at("failures").empty() ? "" : c.at("failures").front().get<std::string>()});
-    while (row.size() < heads().size()) row.push_back({"-", ""});
+    while (row.size() < columns.size()) row.push_back({"-", ""});
     return row;
   }
-  if (c.at("suffix").empty()) {
-    row.push_back({"-", "does not generate"});
-    row.push_back({"-", ""});
-  } else {
-    const json& f = c.at("suffix").front();
-    row.push_back(
-        {fixed(number_of(f, "mean")), fmt::format("{:.3f} to {:.3f}", number_of(f, "low"), number_of(f, "high"))});
-    row.push_back({fixed(number_of(c, "suffix_bits_per_byte")), ""});
-  }
-  row.push_back({fixed(number_of(c, "own_loss")), fmt::format("of {:.3f}", number_of(c, "unigram_entropy"))});
-  if (c.at("zero_shot").empty()) {
-    row.push_back({"-", ""});
-  } else {
-    const json& z = c.at("zero_shot").front();
-    row.push_back({fmt::format("{:.3f}", number_of(z, "mean")),
-                   fmt::format("{} of {}", z.at("above").dump(), z.at("tasks").size())});
-  }
-  row.push_back({human_count(number_of(c, "parameters")), ""});
-  row.push_back({human_count(number_of(c, "tokens")), human_count(number_of(c, "targets"))});
-  row.push_back({human_count(number_of(c, "flops")), ""});
-  row.push_back({human_duration(number_of(c, "seconds")), ""});
-  row.push_back({human_bytes(number_of(c, "peak_bytes")), ""});
+  while (row.size() < columns.size()) row.push_back(columns[row.size()].cell(c));
   return row;
 }
 
@@ -138,6 +194,7 @@ std::string label_of(const json& report, const json& name) {
 // "a minus b: -0.115, 95 % -0.15 to -0.08; t -0.2 to -0.01; every seed agrees": as cells.
 std::vector<std::string> difference_cells(const json& report, const json& d) {
   return {
+      text_of(d, "measure"),
       fmt::format("{} minus {}", label_of(report, d.at("a")), label_of(report, d.at("b"))),
       fmt::format("{:+.3f}", number_of(d, "mean")),
       fmt::format("{:+.3f} to {:+.3f}", number_of(d, "low"), number_of(d, "high")),
@@ -145,32 +202,46 @@ std::vector<std::string> difference_cells(const json& report, const json& d) {
       d.at("same_direction") == true ? "yes" : "no",
       d.at("significant") == true ? "yes" : "not shown"};
 }
-const std::vector<std::string> kDifferenceHeads = {"suffix loss of", "difference", "95 % interval",
-                                                   "t interval",     "every seed", "significant"};
+const std::vector<std::string> kDifferenceHeads = {"use",        "of",         "difference", "95 % interval",
+                                                   "t interval", "every seed", "significant"};
 
-// Kinds of questions by contenders: accuracy / chance, those above it marked by `strong`. The first row are the heads.
-std::vector<std::vector<std::string>> zero_shot_rows(const json& report, const char* begin, const char* end) {
+// Kinds of questions by contenders: accuracy / chance before and after finetuning, those above chance marked. The first
+// row are the heads.
+std::vector<std::vector<std::string>> task_rows(const json& report, const char* begin, const char* end) {
   std::vector<std::vector<std::string>> rows;
   const json* tasks = nullptr;
   std::vector<std::string> head = {"questions", "depth"};
   for (const json& c : report.at("contenders")) {
-    if (c.at("zero_shot").empty()) continue;
-    if (!tasks) tasks = &c.at("zero_shot").front().at("tasks");
+    if (c.at("stages").empty() || c.at("stages").front().at("tasks").empty()) continue;
+    if (!tasks) tasks = &c.at("stages").front().at("tasks");
     head.push_back(text_of(c, "label"));
   }
   if (!tasks) return rows;
   rows.push_back(head);
   for (size_t i = 0; i < tasks->size(); ++i) {
-    rows.push_back({text_of(tasks->at(i), "task"), text_of(tasks->at(i), "depth")});
+    const json& task = tasks->at(i);
+    rows.push_back(
+        {text_of(task, "task") + (task.at("held_out") == true ? " (held out)" : ""), text_of(task, "depth")});
     for (const json& c : report.at("contenders")) {
-      if (c.at("zero_shot").empty()) continue;
-      const json& t = c.at("zero_shot").front().at("tasks").at(i);
-      const bool above = t.at("above") == true;
-      rows.back().push_back(fmt::format("{}{:.0f}{} / {:.0f}", above ? begin : "", 100 * number_of(t, "accuracy"),
-                                        above ? end : "", 100 * number_of(t, "bare")));
+      if (c.at("stages").empty() || c.at("stages").front().at("tasks").empty()) continue;
+      std::string cell;
+      for (const json& s : c.at("stages")) {
+        const json& t = s.at("tasks").at(i);
+        const bool above = t.at("above") == true;
+        cell += fmt::format("{}{}{:.0f}{} / {:.0f}", cell.empty() ? "" : " → ", above ? begin : "",
+                            100 * number_of(t, "accuracy"), above ? end : "", 100 * number_of(t, "bare"));
+      }
+      rows.back().push_back(cell);
     }
   }
   return rows;
+}
+
+// Answers to all uses, one after the other.
+std::string answers_of(const json& report) {
+  std::string out;
+  for (const json& use : report.at("uses")) out += (out.empty() ? "" : "\n") + text_of(use, "answer");
+  return out;
 }
 
 std::string item_list(const json& items, const char* before, const char* after) {
@@ -183,9 +254,10 @@ std::string item_list(const json& items, const char* before, const char* after) 
 
 std::string comparison_table(std::string_view report_json) {
   const json report = parsed(report_json);
-  std::vector<std::vector<Cell>> rows = {heads()};
-  for (const json& c : report.at("contenders")) rows.push_back(cells(c));
-  std::vector<size_t> widths(heads().size(), 0);
+  const std::vector<Column> columns = columns_of(report);
+  std::vector<std::vector<Cell>> rows = {heads_of(columns)};
+  for (const json& c : report.at("contenders")) rows.push_back(cells_of(columns, c));
+  std::vector<size_t> widths(columns.size(), 0);
   for (const auto& row : rows) {
     for (size_t i = 0; i < row.size(); ++i) {
       widths[i] = std::max({widths[i], width_of(row[i].text), width_of(row[i].second)});
@@ -206,37 +278,41 @@ std::string comparison_table(std::string_view report_json) {
     line(row, false);
     line(row, true);
   }
-  out += "\n" + text_of(report, "answer") + "\n";
+  out += "\n" + answers_of(report) + "\n";
   return out;
 }
 
 std::string comparison_markdown(std::string_view report_json) {
   const json report = parsed(report_json);
-  std::string out = fmt::format("# {}\n\n{}\n\n**{}**\n\nData: {}.\n\n", text_of(report, "name"),
-                                text_of(report, "question"), text_of(report, "answer"), text_of(report, "data"));
+  std::string out = fmt::format("# {}\n\n{}\n\n", text_of(report, "name"), text_of(report, "question"));
+  for (const json& use : report.at("uses")) {
+    out += fmt::format("- **{}** ({})\n", text_of(use, "answer"), text_of(use, "title"));
+  }
+  out += fmt::format("\nData: {}.\n\n", text_of(report, "data"));
+  const std::vector<Column> columns = columns_of(report);
   const auto row = [&](const std::vector<Cell>& r) {
     for (const Cell& c : r) out += "| " + c.text + (c.second.empty() ? "" : " (" + c.second + ")") + " ";
     out += "|\n";
   };
-  row(heads());
-  for (size_t i = 0; i < heads().size(); ++i) out += i == 0 ? "|---" : "|--:";
+  row(heads_of(columns));
+  for (size_t i = 0; i < columns.size(); ++i) out += i == 0 ? "|---" : "|--:";
   out += "|\n";
-  for (const json& c : report.at("contenders")) row(cells(c));
+  for (const json& c : report.at("contenders")) row(cells_of(columns, c));
   if (!report.at("differences").empty()) {
-    out += "\n## Differences between generators\n\n";
+    out += "\n## Differences between contenders\n\n";
     for (const std::string& h : kDifferenceHeads) out += "| " + h + " ";
-    out += "|\n|---|--:|--:|--:|--:|--:|\n";
+    out += "|\n|---|---|--:|--:|--:|--:|--:|\n";
     for (const json& d : report.at("differences")) {
       for (const std::string& c : difference_cells(report, d)) out += "| " + c + " ";
       out += "|\n";
     }
   }
-  const auto zero = zero_shot_rows(report, "**", "**");
-  for (size_t i = 0; i < zero.size(); ++i) {
-    if (i == 0) out += "\n## Zero-shot answers, % right / % without context (bold: above chance)\n\n";
-    for (const std::string& cell : zero[i]) out += "| " + cell + " ";
+  const auto tasks = task_rows(report, "**", "**");
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    if (i == 0) out += "\n## Answers, % right / % without context, after each stage (bold: above chance)\n\n";
+    for (const std::string& cell : tasks[i]) out += "| " + cell + " ";
     out += "|\n";
-    for (size_t j = 0; i == 0 && j < zero[i].size(); ++j) out += j < 2 ? "|---" : "|--:";
+    for (size_t j = 0; i == 0 && j < tasks[i].size(); ++j) out += j < 2 ? "|---" : "|--:";
     if (i == 0) out += "|\n";
   }
   out += "\n## Samples\n";
@@ -264,22 +340,29 @@ std::string comparison_page(std::string_view report_json) {
   add(fmt::format("<p class=\"soft small\">{}</p>", escaped(text_of(report, "name"))));
   add(fmt::format("<h1>{}</h1>", escaped(text_of(report, "question"))));
   add(fmt::format("<p class=\"soft\">Data: {}.</p>", escaped(text_of(report, "data"))));
-  add(fmt::format("<div class=\"answer\"><p>{}</p></div>", escaped(text_of(report, "answer"))));
+  body += "<div class=\"answer\">";
+  for (const json& use : report.at("uses")) {
+    add(fmt::format("<p>{}<span class=\"sub\">{}</span></p>", escaped(text_of(use, "answer")),
+                    escaped("By " + text_of(use, "title") + ".")));
+  }
+  add("</div>");
   if (number_of(report, "finished") < number_of(report, "trials")) {
     add(fmt::format("<p><strong>Not finished:</strong> {} of {} runs have a result.</p>", report.at("finished").dump(),
                     report.at("trials").dump()));
   }
 
   add("<h2>Figures</h2><div class=\"scroll\"><table><thead><tr>");
-  for (const Cell& h : heads()) {
+  const std::vector<Column> columns = columns_of(report);
+  for (const Column& column : columns) {
+    const Cell& h = column.head;
     add(fmt::format("<th>{}<span class=\"sub\">{}</span></th>", escaped(h.text), escaped(h.second)));
   }
   add("</tr></thead><tbody>");
   int index = 0;
   for (const json& c : report.at("contenders")) {
-    body += c.at("name") == report.at("best") ? "<tr class=\"best\">" : "<tr>";
+    body += "<tr>";
     bool first = true;
-    for (const Cell& cell : cells(c)) {
+    for (const Cell& cell : cells_of(columns, c)) {
       body += "<td>";
       if (first) body += fmt::format("<span class=\"dot\" style=\"background:var(--c{})\"></span>", index % 8);
       body += escaped(cell.text);
@@ -291,12 +374,15 @@ std::string comparison_page(std::string_view report_json) {
     ++index;
   }
   add("</tbody></table></div>");
-  add("<p class=\"soft small\">Means over seeds. Own loss: each contender's own objective on held-out text, nats per "
-      "target, beside the unigram entropy of the same targets, which is what knowing only their frequencies gives; not "
-      "comparable between contenders.</p>");
+  add("<p class=\"soft small\">Own loss: each contender's own objective on held-out text, nats per target, beside the "
+      "unigram entropy of the same targets; not comparable between contenders. Means over seeds, with 95 % intervals "
+      "over seeds and items. Scores: 0 is what is right "
+      "without "
+      "the context, 1 is all right. Counters are of all stages together.</p>");
 
-  const bool generators =
-      std::ranges::any_of(report.at("contenders"), [](const json& c) { return !c.at("suffix").empty(); });
+  const bool generators = std::ranges::any_of(report.at("contenders"), [](const json& c) {
+    return !c.at("stages").empty() && !c.at("stages").front().at("suffix").empty();
+  });
   if (generators) {
     add("<h2>Suffix loss</h2><figure><figcaption>The second half of held-out texts given the first; lower is better. "
         "Diamonds: means; dots: seeds; bars: 95 % intervals.</figcaption><div class=\"chart low\"><canvas "
@@ -314,25 +400,26 @@ std::string comparison_page(std::string_view report_json) {
     add("</tbody></table></div>");
   }
 
-  const auto zero = zero_shot_rows(report, "\x01", "\x02");
-  for (size_t i = 0; i < zero.size(); ++i) {
+  const auto tasks = task_rows(report, "\x01", "\x02");
+  for (size_t i = 0; i < tasks.size(); ++i) {
     if (i == 0) {
-      add("<h2>Zero-shot answers</h2><p class=\"soft\">Questions that no contender was trained for: % right, and % "
-          "right "
-          "with the context left out, which is chance. Bold: above chance in every seed.</p><div "
-          "class=\"scroll\"><table "
+      add("<h2>Tasks</h2><figure><figcaption>Scores before and after finetuning, with 95 % intervals; 0 is chance (the "
+          "context left out).</figcaption><div class=\"chart\"><canvas id=\"scores\"></canvas></div></figure>");
+      add("<p class=\"soft\">Each kind of questions: % right, and % right with the context left out, which is chance; "
+          "after "
+          "pretraining → after finetuning. Bold: above chance in every seed.</p><div class=\"scroll\"><table "
           "class=\"tight\"><thead>");
     }
     body += "<tr>";
-    for (const std::string& cell : zero[i]) {
+    for (const std::string& cell : tasks[i]) {
       std::string text = escaped(cell);
-      if (const size_t at = text.find('\x01'); at != std::string::npos) text.replace(at, 1, "<strong>");
-      if (const size_t at = text.find('\x02'); at != std::string::npos) text.replace(at, 1, "</strong>");
+      for (size_t at; (at = text.find('\x01')) != std::string::npos;) text.replace(at, 1, "<strong>");
+      for (size_t at; (at = text.find('\x02')) != std::string::npos;) text.replace(at, 1, "</strong>");
       body += fmt::format("<{0}>{1}</{0}>", i == 0 ? "th" : "td", text);
     }
     add(i == 0 ? "</tr></thead><tbody>" : "</tr>");
   }
-  if (!zero.empty()) add("</tbody></table></div>");
+  if (!tasks.empty()) add("</tbody></table></div>");
 
   add("<h2>Learning curves</h2><fieldset><label><input type=\"radio\" name=\"axis\" value=\"tokens\" checked> by "
       "tokens</label><label><input type=\"radio\" name=\"axis\" value=\"flops\"> by operations</label><label><input "

@@ -70,18 +70,75 @@
     },
   });
 
+  // After pretraining; nothing if it does not generate.
+  const suffix = (c) => c.stages.length > 0 ? c.stages[0].suffix[0] : undefined;
+
+  // A group of bars per contender: its score on groups of tasks before and after finetuning, from chance at 0.
+  const scores = () => {
+    const shown = [["pretrained", "seen", "zero-shot, prompts as in the text", 0.35],
+                   ["finetuned", "training", "finetuned, trained tasks", 1],
+                   ["finetuned", "held_out", "finetuned, held-out tasks", 0.65]];
+    const figure = (c, stage, group) => c.stages.find((s) => s.stage === stage)?.scores.find((g) => g.name === group)?.score;
+    const sets = [];
+    shown.forEach(([stage, group, label, strength]) => {
+      const figures = report.contenders.map((c) => figure(c, stage, group));
+      if (figures.every((f) => !f)) return;
+      const alpha = Math.round(255 * strength).toString(16).padStart(2, "0");
+      sets.push({ label, figures, data: figures.map((f) => f ? f.mean : null), borderWidth: 1,
+                  backgroundColor: report.contenders.map((c, i) => colour(i) + alpha),
+                  borderColor: report.contenders.map((c, i) => colour(i)) });
+    });
+    const whiskers = {
+      id: "whiskers",
+      afterDatasetsDraw: (chart) => {
+        const { ctx, scales } = chart;
+        ctx.save();
+        ctx.strokeStyle = variable("--text");
+        ctx.lineWidth = 1.4;
+        chart.data.datasets.forEach((set, k) => chart.getDatasetMeta(k).data.forEach((bar, i) => {
+          const f = set.figures[i];
+          if (!f) return;
+          const low = scales.y.getPixelForValue(f.low), high = scales.y.getPixelForValue(f.high);
+          ctx.beginPath();
+          ctx.moveTo(bar.x, low);
+          ctx.lineTo(bar.x, high);
+          for (const y of [low, high]) { ctx.moveTo(bar.x - 4, y); ctx.lineTo(bar.x + 4, y); }
+          ctx.stroke();
+        }));
+        ctx.restore();
+      },
+    };
+    return {
+      type: "bar", plugins: [whiskers],
+      data: { labels: report.contenders.map((c) => c.label.split(" (").map((part, i) => (i ? "(" + part : part))), datasets: sets },
+      options: {
+        responsive: true, maintainAspectRatio: false, animation: false,
+        scales: { x: { grid: { display: false } }, y: { title: { display: true, text: "score above chance" } } },
+        plugins: {
+          legend: { position: "bottom", labels: { generateLabels: (chart) => chart.data.datasets.map((set, i) => ({
+            text: set.label, fillStyle: variable("--soft") + ["59", "ff", "a6"][i % 3], strokeStyle: variable("--soft"),
+            fontColor: variable("--soft"), datasetIndex: i })) } },
+          tooltip: { callbacks: { label: (item) => {
+            const f = item.dataset.figures[item.dataIndex];
+            return f ? item.dataset.label + ": " + number(f.mean) + " (95 % " + number(f.low) + " to " + number(f.high) + ")" : "";
+          } } },
+        },
+      },
+    };
+  };
+
   const intervals = () => {
-    const shown = report.contenders.map((c, i) => [c, i]).filter(([c]) => c.suffix.length > 0);
+    const shown = report.contenders.map((c, i) => [c, i]).filter(([c]) => suffix(c));
     const colours = shown.map(([, i]) => colour(i));
-    const figures = shown.map(([c]) => c.suffix[0]);
+    const figures = shown.map(([c]) => suffix(c));
     const low = Math.min(...figures.map((f) => Math.min(f.low, ...f.seeds)));
     const high = Math.max(...figures.map((f) => Math.max(f.high, ...f.seeds)));
     const room = 0.08 * (high - low || 0.1);
     // One set per seed: on an axis of names, the place of a point in its set is its row.
-    const means = shown.map(([c], row) => ({ x: c.suffix[0].mean, y: row }));
+    const means = shown.map(([c], row) => ({ x: suffix(c).mean, y: row }));
     const seeds = [];
     for (let k = 0; k < Math.max(...figures.map((f) => f.seeds.length)); ++k) {
-      seeds.push({ type: "scatter", data: shown.map(([c], row) => ({ x: c.suffix[0].seeds[k] ?? NaN, y: row })),
+      seeds.push({ type: "scatter", data: shown.map(([c], row) => ({ x: suffix(c).seeds[k] ?? NaN, y: row })),
                    backgroundColor: colours, radius: 3, label: "seed " + (k + 1) });
     }
     // Labels wrap at the bracket, so that they leave room for the chart on a narrow screen.
@@ -131,6 +188,7 @@
       if (canvas) charts.push(new Chart(canvas, make()));
     };
     add("intervals", intervals);
+    add("scores", scores);
     add("suffix-curves", () => chart(title, "suffix loss, nats per token", curves(field, (p) => p.suffix_loss)));
     add("own-curves", () => chart(title, "own loss / unigram entropy", curves(field, (p, c) => p.own_loss / c.unigram_entropy)));
   };

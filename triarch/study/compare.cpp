@@ -120,6 +120,9 @@ TrialInputs Comparison::inputs() const {
   in.validation = &data_.validation;
   in.suffixes = &data_.suffixes;
   in.tasks = data_.tasks;
+  if (data_.instruction_tokens > 0) in.instructions = &data_.instructions;
+  in.instruction_tokens = data_.instruction_tokens;
+  in.finetune_rate = config_.finetune_rate;
   in.preset = config_.preset;
   in.width = config_.width;
   in.layers = config_.layers;
@@ -300,7 +303,7 @@ bool Comparison::work(int jobs, const CompareEvents& events) {
     s.trials = int64_t(trials_.size());
     s.finished_one = finished_one;
     for (const std::string& name : done) s.share += costs_[which[name].first].flops_per_token;
-    s.tokens = s.done * config_.tokens;
+    s.tokens = s.done * (config_.tokens + data_.instruction_tokens);
     for (const auto& [name, r] : running) {
       s.share += r.share * costs_[which[name].first].flops_per_token;
       s.tokens += r.tokens;
@@ -333,10 +336,10 @@ bool Comparison::work(int jobs, const CompareEvents& events) {
         if (!name) return;
         const auto [contender, seed] = which[*name];
         TrialEvents trial;
-        trial.step = [&](int64_t step, int64_t steps, int64_t tokens) {
+        trial.progress = [&](double share, int64_t tokens) {
           queue.touch();
           const std::lock_guard lock(mutex);
-          running[*name] = {double(step) / double(steps), tokens};
+          running[*name] = {share, tokens};
           say(false);
           return !stopped && stop_signal() == 0;
         };

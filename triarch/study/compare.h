@@ -34,9 +34,13 @@ struct CompareConfig {
   int64_t primer_tokens = -1;  // world: refrains that come first; -1: a quarter, at most 100k
   OptimizerConfig optimizer;
   Schedule schedule;
-  int64_t suffix_items = 400;  // held-out texts that the suffix loss is measured on
-  int64_t task_items = 100;    // world: questions of each kind under each prompt template; 0: none
-  uint64_t hash = 0;           // of the texts; checked on resume
+  // Multitask finetuning after pretraining, where there are tasks to train.
+  int64_t finetune_tokens = -1;  // -1: three for every eight of pretraining; 0: none
+  double finetune_rate = 0.6;    // its learning rates, as a share of pretraining's
+  double rehearsal = 0.1;        // share of its documents that are texts as in pretraining
+  int64_t suffix_items = 400;    // held-out texts that the suffix loss is measured on
+  int64_t task_items = 200;      // world: questions of each kind under each prompt template; 0: none
+  uint64_t hash = 0;             // of the texts; checked on resume
 
   CompareConfig();
 
@@ -58,6 +62,10 @@ struct CompareConfig {
     v.group("optimizer", optimizer, "AdamW, or Muon for matrices");
     v.group("schedule", schedule, "learning rate over a run");
     v("suffix_items", suffix_items, "held-out texts that the suffix loss is measured on");
+    v("finetune_tokens", finetune_tokens,
+      "built-in world: tokens of multitask finetuning; -1: three for every eight of pretraining; 0: none");
+    v("finetune_rate", finetune_rate, "learning rates of finetuning, as a share of pretraining's");
+    v("rehearsal", rehearsal, "share of finetuning's documents that are texts as in pretraining");
     v("task_items", task_items, "built-in world: questions of each kind under each prompt template; 0: none");
     v("hash", hash, "of the texts");
   }
@@ -75,6 +83,8 @@ struct CompareData {
   TokenizedCorpus validation;
   SuffixSet suffixes;
   std::vector<ChoiceTask> tasks;
+  TokenizedCorpus instructions;  // of multitask finetuning; empty: none
+  int64_t instruction_tokens = 0;
   bool world = false, pairs = false;
   uint64_t hash = 0;
   std::string name, description;

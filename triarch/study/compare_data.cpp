@@ -12,6 +12,21 @@ constexpr uint64_t kWorldSeed = 1;            // one world for all comparisons
 constexpr int64_t kWorldValidation = 20'000;  // words held out
 constexpr int64_t kPrimerTokens = 100'000;
 
+// Prompts with their answers and, as a share of `rehearsal`, texts as in pretraining: at least `tokens` words of them.
+std::vector<Document> instructions(Key key, int64_t tokens, double rehearsal) {
+  std::vector<Document> all;
+  int64_t words = 0;
+  for (int64_t n = 0; words < tokens; ++n) {
+    if (key.with(0).uniform(uint64_t(n)) < rehearsal) {
+      all.push_back({world::document(key.with(1), n, world::Stage::mix).text, "", false, "world"});
+    } else {
+      all.push_back(world::instruction(key.with(2), n));
+    }
+    words += (all.back().pair ? 2 : 1) + std::ranges::count(all.back().text + all.back().target, ' ');
+  }
+  return all;
+}
+
 CompareData world_data() {
   CompareData d;
   d.world = true;
@@ -49,10 +64,7 @@ CompareData read_compare_data(CompareConfig& config, const Tokenizer* known) {
   set(config.step_tokens, d.world ? 256 : 512);
   d.suffixes = suffix_set(d.validation.view(), d.pairs ? 0 : config.context, config.suffix_items, d.tokenizer);
   if (d.world && config.task_items > 0) {
-    // The two templates that occur in the text learnt from.
-    constexpr int seen_in_text[] = {0, 1};
-    static_assert(std::size(seen_in_text) == world::known_wrappers);
-    d.tasks = world_tasks(Key(kWorldSeed, Purpose::world).with(3), config.task_items, seen_in_text);
+    d.tasks = world_tasks(Key(kWorldSeed, Purpose::world).with(3), config.task_items);
   }
   return d;
 }
@@ -79,6 +91,12 @@ void fill_stages(const CompareConfig& config, CompareData& d) {
     if (part.empty()) continue;
     d.stages.push_back(tokenize(part, d.tokenizer));
     d.stage_tokens.push_back(d.stages.back().tokens());
+  }
+  const int64_t finetune = config.finetune_tokens >= 0 ? config.finetune_tokens : config.tokens * 3 / 8;
+  d.instruction_tokens = finetune;
+  if (finetune > 0) {
+    d.instructions =
+        tokenize(instructions(Key(kWorldSeed, Purpose::world).with(4), finetune, config.rehearsal), d.tokenizer);
   }
   d.description =
       fmt::format("the built-in world: {} tokens of generated text, the first {} of them refrains; {}",

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numbers>
 
 #include "triarch/base/human.h"
@@ -18,21 +19,6 @@ std::string listed(const std::vector<std::string>& words, const char* last = "an
   return out;
 }
 
-Figure figure_of(const Measurements& m) {
-  Figure f;
-  f.seeds = m.by_run();
-  f.mean = mean(f.seeds);
-  f.sd = standard_deviation(f.seeds);
-  const Interval boot = bootstrap(m);
-  f.low = boot.low;
-  f.high = boot.high;
-  if (const auto t = t_interval(f.seeds)) {
-    f.t_low = t->low;
-    f.t_high = t->high;
-  }
-  return f;
-}
-
 // "0.11M (causal decoder) to 0.24M (encoder-decoder)"
 template <class F>
 std::string range(const std::vector<ContenderReport>& all, const F& value) {
@@ -41,14 +27,22 @@ std::string range(const std::vector<ContenderReport>& all, const F& value) {
                      human_count(double(value(*high))), high->label);
 }
 
+// Of all stages.
+double total(const ContenderReport& c, double StageReport::*field) {
+  double sum = 0;
+  for (const StageReport& s : c.stages) sum += s.*field;
+  return sum;
+}
+
 void equalities(const Comparison& comparison, CompareReport& r) {
   const CompareConfig& k = comparison.config();
   const std::vector<ContenderReport>& all = r.contenders;
-  r.equal = {"the text, its split and the tokenizer", "the seeds, and with each seed the order of the text",
-             fmt::format("tokens seen ({}) and optimizer steps ({}): every step shows the same pieces to all",
-                         human_count(double(all.front().tokens)), all.front().steps),
-             fmt::format("width {}, layers per stack {}, preset {}, optimizer and learning rates", k.width, k.layers,
-                         k.preset)};
+  r.equal = {
+      "the text, its split and the tokenizer", "the seeds, and with each seed the order of the text",
+      fmt::format("tokens seen ({}) and optimizer steps ({}): every step shows the same pieces to all",
+                  human_count(total(all.front(), &StageReport::tokens)), total(all.front(), &StageReport::steps)),
+      fmt::format("width {}, layers per stack {}, preset {}, optimizer and learning rates", k.width, k.layers,
+                  k.preset)};
   const auto tell = [&](const char* what, const auto& value) {
     const auto [low, high] = std::ranges::minmax(all, {}, value);
     if (value(low) == value(high)) {
@@ -58,8 +52,8 @@ void equalities(const Comparison& comparison, CompareReport& r) {
     }
   };
   tell("parameters", [](const ContenderReport& c) { return c.parameters; });
-  tell("tokens with a loss", [](const ContenderReport& c) { return std::round(c.targets); });
-  tell("floating-point operations", [](const ContenderReport& c) { return std::round(c.flops); });
+  tell("tokens with a loss", [](const ContenderReport& c) { return std::round(total(c, &StageReport::targets)); });
+  tell("floating-point operations", [](const ContenderReport& c) { return std::round(total(c, &StageReport::flops)); });
   r.unequal.push_back(
       "what own losses measure: each is of its own objective's targets; compare a contender's with the "
       "unigram entropy beside it, not with another's");
@@ -91,50 +85,129 @@ std::string command_of(const CompareConfig& config) {
   return command;
 }
 
-void answer(CompareReport& r) {
-  const ContenderReport* best = nullptr;
-  for (const ContenderReport& c : r.contenders) {
-    if (c.suffix.empty() || c.runs < r.seeds) continue;
-    if (!best || c.suffix.front().mean < best->suffix.front().mean) best = &c;
+// Groups of tasks that are scored, of the tasks there are.
+std::vector<TaskGroup> groups_of(std::span<const ChoiceTask> tasks) {
+  std::vector<TaskGroup> all = {
+      {"seen", [](const ChoiceTask& t) { return t.seen; }},
+      {"all", [](const ChoiceTask&) { return true; }},
+      {"training", [](const ChoiceTask& t) { return !t.held_out; }},
+      {"held_out", [](const ChoiceTask& t) { return t.held_out; }},
+      {"understand", [](const ChoiceTask& t) { return t.use == "understand"; }},
+      {"transform", [](const ChoiceTask& t) { return t.use == "transform"; }},
+  };
+  std::erase_if(all, [&](const TaskGroup& g) { return std::ranges::none_of(tasks, g.holds); });
+  return all;
+}
+
+std::string title_of_group(const std::string& name) {
+  static const std::map<std::string, std::string> titles = {{"seen", "all tasks, under prompts that occur in the text"},
+                                                            {"all", "all tasks, all prompts"},
+                                                            {"training", "tasks of finetuning"},
+                                                            {"held_out", "held-out tasks"},
+                                                            {"understand", "questions about a text"},
+                                                            {"transform", "sequences made from a text"}};
+  return titles.at(name);
+}
+
+// What one contender measured in all seeds, stage by stage.
+struct Measured {
+  std::vector<Estimate> suffix;              // [stages]; no runs: it does not generate
+  std::vector<std::vector<Estimate>> tasks;  // [stages][groups]
+};
+
+// One use: the estimates of all contenders, in their order; no runs in those that have none.
+void rank(CompareReport& r, MeasureReport use, const std::vector<Estimate>& estimates, const std::string& unit) {
+  std::vector<size_t> complete;
+  for (size_t i = 0; i < estimates.size(); ++i) {
+    if (!estimates[i].runs.empty() && int64_t(estimates[i].runs.size()) == r.seeds) complete.push_back(i);
   }
-  std::vector<std::string> silent;
-  for (const ContenderReport& c : r.contenders) {
-    if (c.suffix_format == "none") silent.push_back(c.label);
+  for (size_t x = 0; x < complete.size(); ++x) {
+    for (size_t y = x + 1; y < complete.size(); ++y) {
+      const size_t a = complete[x], b = complete[y];
+      const Difference d = difference(estimates[a], estimates[b]);
+      DifferenceReport out;
+      out.measure = use.name;
+      out.a = r.contenders[a].name;
+      out.b = r.contenders[b].name;
+      out.mean = d.mean;
+      out.low = d.bootstrap.low;
+      out.high = d.bootstrap.high;
+      if (d.t) {
+        out.t_low = d.t->low;
+        out.t_high = d.t->high;
+      }
+      out.same_direction = d.same_direction;
+      out.significant = d.significant();
+      r.differences.push_back(std::move(out));
+    }
   }
-  if (!best) {
-    r.answer = "No generator has a result with every seed, so there is no answer yet.";
+  std::vector<std::string> worse, tied, silent;
+  for (size_t i = 0; i < estimates.size(); ++i) {
+    if (estimates[i].runs.empty()) silent.push_back("the " + r.contenders[i].label);
+  }
+  const std::string to = "To " + use.name + ": ";
+  if (complete.empty()) {
+    use.answer = to + "no contender has a result with every seed, so there is no answer yet.";
+    r.uses.push_back(std::move(use));
     return;
   }
-  r.best = best->name;
-  std::vector<std::string> worse, tied;
+  const size_t best = *std::ranges::min_element(
+      complete, {}, [&](size_t i) { return use.lower_is_better ? estimates[i].mean() : -estimates[i].mean(); });
+  use.best = r.contenders[best].name;
   for (const DifferenceReport& d : r.differences) {
-    if (d.a != best->name && d.b != best->name) continue;
-    const std::string& other = d.a == best->name ? d.b : d.a;
+    if (d.measure != use.name || (d.a != use.best && d.b != use.best)) continue;
+    const std::string& other = d.a == use.best ? d.b : d.a;
     const auto at = std::ranges::find(r.contenders, other, &ContenderReport::name);
-    (d.significant ? worse : tied).push_back(at->label);
-    if (!d.significant) r.ties.push_back(other);
+    (d.significant ? worse : tied).push_back("the " + at->label);
+    if (!d.significant) use.ties.push_back(other);
   }
-  const Figure& f = best->suffix.front();
-  const std::string figures = fmt::format("{:.3f} nats per token ({:.3f} bits per byte; 95 % {:.3f} to {:.3f})", f.mean,
-                                          best->suffix_bits_per_byte, f.low, f.high);
-  if (tied.empty() && !worse.empty()) {
-    r.answer =
-        fmt::format("To continue a text, take the {}: its suffix loss is {}, significantly below that of the {}.",
-                    best->label, figures, listed(worse));
-  } else if (!tied.empty()) {
-    r.answer = fmt::format(
-        "No significant difference between the {} and the {}. The former has the lowest suffix loss, {}, but {}.",
-        best->label, listed(tied), figures,
-        r.seeds < 2 ? "one seed cannot tell a difference from chance"
-                    : "the seeds or the intervals do not all agree that it is better");
-    if (!worse.empty()) r.answer += fmt::format(" Significantly worse: the {}.", listed(worse));
+  const Figure f = figure_of(estimates[best]);
+  const std::string& label = r.contenders[best].label;
+  const std::string figures = fmt::format("{:.3f}{} (95 % {:.3f} to {:.3f})", f.mean, unit, f.low, f.high);
+  if (complete.size() == 1) {
+    use.answer = to + fmt::format("the {} is the only one measured, {}.", label, figures);
+  } else if (tied.empty()) {
+    use.answer = to + fmt::format("take the {}, {}, significantly better than {}.", label, figures, listed(worse));
   } else {
-    r.answer = fmt::format("The {} is the only generator compared: its suffix loss is {}.", best->label, figures);
+    use.answer = to + fmt::format("no significant difference between the {}, {}, and {}{}.", label, figures,
+                                  listed(tied), r.seeds < 2 ? "; one seed cannot tell a difference from chance" : "");
+    if (!worse.empty()) use.answer += fmt::format(" Significantly worse: {}.", listed(worse));
   }
-  if (!silent.empty()) {
-    r.answer += fmt::format(" Not ranked: the {}, which gives no probability of a continuation.", listed(silent));
-  }
+  if (f.low <= 0 && !use.lower_is_better) use.answer += " Not even the best is clearly above chance.";
+  if (!silent.empty()) use.answer += fmt::format(" Not ranked: {}.", listed(silent));
+  r.uses.push_back(std::move(use));
 }
+
+// A stage of a contender, from all its seeds.
+class StageOf {
+ public:
+  StageOf(const char* name, const SuffixSet& suffixes) { stage_.stage = name, suffix_.weights = suffixes.tokens; }
+
+  void add(const Counters& c, const std::vector<double>& suffix_losses, const std::vector<TaskAnswers>& answers) {
+    ++runs_;
+    stage_.steps += double(c.steps);
+    stage_.tokens += double(c.tokens);
+    stage_.targets += double(c.targets);
+    stage_.flops += c.flops;
+    stage_.seconds += c.seconds;
+    if (!suffix_losses.empty()) suffix_.values.push_back(suffix_losses);
+    if (!answers.empty()) answers_.runs.push_back(answers);
+  }
+  bool empty() const { return runs_ == 0; }
+  AnswerSet& answers() { return answers_; }
+  Estimate suffix() const { return suffix_.runs() > 0 ? estimate(suffix_) : Estimate{}; }
+  StageReport report() const {
+    StageReport s = stage_;
+    for (double* x : {&s.steps, &s.tokens, &s.targets, &s.flops, &s.seconds}) *x /= double(runs_);
+    return s;
+  }
+
+ private:
+  int64_t runs_ = 0;
+  StageReport stage_;
+  Measurements suffix_;
+  AnswerSet answers_;
+};
 
 }  // namespace
 
@@ -156,7 +229,8 @@ CompareReport report_of(const Comparison& comparison) {
   r.instruction_set = kernels::name_of(kernels::active_isa());
   r.version = "0.1.0";
   std::vector<std::string> titles;
-  std::vector<Measurements> measured;
+  std::vector<Measured> measured;
+  std::vector<AnswerSet> sets;  // of each contender's stages
   for (const Contender& contender : k.contenders) {
     ContenderReport c;
     c.name = contender.name;
@@ -166,10 +240,8 @@ CompareReport report_of(const Comparison& comparison) {
     titles.push_back(c.label);
     const SuffixFormat format = suffix_format(contender.family, contender.objectives);
     c.suffix_format = enum_name(format);
-    Measurements m;
-    m.weights = data.suffixes.tokens;
     std::vector<double> own;
-    std::vector<std::vector<TaskResult>> answers;
+    StageOf pretrained("pretrained", data.suffixes), finetuned("finetuned", data.suffixes);
     for (const std::optional<TrialResult>& t : comparison.results(contender)) {
       if (!t) continue;
       ++r.finished;
@@ -180,60 +252,70 @@ CompareReport report_of(const Comparison& comparison) {
         continue;
       }
       ++c.runs;
-      c.steps = t->steps;
-      c.tokens = t->tokens;
-      c.targets += double(t->targets);
-      c.flops += t->flops;
-      c.seconds += t->seconds;
       c.peak_bytes = std::max(c.peak_bytes, t->peak_bytes);
       c.unigram_entropy = t->unigram_entropy;
       own.push_back(t->own_loss);
-      if (!t->suffix_losses.empty()) m.values.push_back(t->suffix_losses);
       if (c.samples.empty()) c.samples = t->samples;
-      if (!t->zero_shot.empty()) answers.push_back(t->zero_shot);
+      pretrained.add(*t, t->suffix_losses, t->answers);
+      for (const Finetuned& f : t->finetuned) finetuned.add(f, f.suffix_losses, f.answers);
     }
     if (c.runs > 0) {
-      c.targets /= double(c.runs);
-      c.flops /= double(c.runs);
-      c.seconds /= double(c.runs);
       c.own_loss = mean(own);
       c.own_sd = standard_deviation(own);
     }
-    if (!answers.empty()) c.zero_shot.push_back(zero_shot_of(answers, data.tasks));
-    if (m.runs() > 0) {
-      c.suffix.push_back(figure_of(m));
-      if (r.suffix_bytes > 0) {
-        c.suffix_bits_per_byte = c.suffix.front().mean * r.suffix_tokens / r.suffix_bytes / std::numbers::ln2;
+    // Before finetuning a model has met only the prompts of its text.
+    pretrained.answers().shown = [](const ChoiceTask& t) { return t.seen; };
+    Measured m;
+    for (StageOf* stage : {&pretrained, &finetuned}) {
+      if (stage->empty()) continue;
+      StageReport s = stage->report();
+      m.suffix.push_back(stage->suffix());
+      if (!m.suffix.back().runs.empty()) {
+        s.suffix.push_back(figure_of(m.suffix.back()));
+        if (r.suffix_bytes > 0) {
+          s.suffix_bits_per_byte = s.suffix.front().mean * r.suffix_tokens / r.suffix_bytes / std::numbers::ln2;
+        }
       }
+      c.stages.push_back(std::move(s));
+      sets.push_back(stage->answers());
     }
     r.contenders.push_back(std::move(c));
     measured.push_back(std::move(m));
   }
-  for (size_t a = 0; a < measured.size(); ++a) {
-    for (size_t b = a + 1; b < measured.size(); ++b) {
-      if (measured[a].runs() == 0 || measured[a].runs() != measured[b].runs()) continue;
-      if (int64_t(measured[a].runs()) != r.seeds) continue;
-      const Difference d = difference(measured[a], measured[b]);
-      DifferenceReport out;
-      out.a = r.contenders[a].name;
-      out.b = r.contenders[b].name;
-      out.mean = d.mean;
-      out.low = d.bootstrap.low;
-      out.high = d.bootstrap.high;
-      if (d.t) {
-        out.t_low = d.t->low;
-        out.t_high = d.t->high;
+  const std::vector<TaskGroup> groups = groups_of(data.tasks);
+  const std::vector<TaskScores> scores = task_scores(sets, data.tasks, groups);
+  size_t at = 0;
+  for (size_t i = 0; i < r.contenders.size(); ++i) {
+    for (StageReport& s : r.contenders[i].stages) {
+      const TaskScores& of_stage = scores[at];
+      measured[i].tasks.push_back(of_stage.groups);
+      if (!sets[at++].runs.empty()) {
+        s.above = of_stage.above;
+        s.tasks = of_stage.tasks;
+        for (size_t g = 0; g < groups.size(); ++g) {
+          s.scores.push_back({groups[g].name, title_of_group(groups[g].name), figure_of(of_stage.groups[g])});
+        }
       }
-      out.same_direction = d.same_direction;
-      out.significant = d.significant();
-      r.differences.push_back(std::move(out));
     }
+  }
+  std::vector<Estimate> estimates(measured.size());
+  for (size_t i = 0; i < measured.size(); ++i) {
+    if (!measured[i].suffix.empty()) estimates[i] = measured[i].suffix.front();
+  }
+  rank(r, {"generate", "suffix loss after pretraining, nats per token", true}, estimates, " nats per token");
+  const char* last = data.instruction_tokens > 0 ? "after finetuning" : "after pretraining";
+  for (const char* use : {"understand", "transform"}) {
+    const auto group = std::ranges::find(groups, use, &TaskGroup::name);
+    if (group == groups.end()) continue;
+    for (size_t i = 0; i < measured.size(); ++i) {
+      estimates[i] = measured[i].tasks.empty() ? Estimate{} : measured[i].tasks.back()[size_t(group - groups.begin())];
+    }
+    rank(r, {use, fmt::format("score {} on {}", last, title_of_group(use)), false}, estimates, " of 1");
   }
   r.question =
       fmt::format("Which learns most from {}, when each sees {} tokens: {}?",
                   data.world ? "the built-in world" : data.name, human_count(double(k.tokens)), listed(titles, "or"));
   equalities(comparison, r);
-  answer(r);
   r.notes.push_back(fmt::format(
       "Suffix loss: the second half of {} held-out {} given the first, {} tokens; every generator predicts the same "
       "tokens. Lower is better.",
@@ -255,13 +337,19 @@ CompareReport report_of(const Comparison& comparison) {
   }
   if (!data.tasks.empty()) {
     r.notes.push_back(fmt::format(
-        "Zero-shot: questions of each kind ({} under each of two prompt templates that occur in the text) are answered "
-        "by "
-        "the candidate with the largest summed log-probability. Chance is what is right with the context left out. The "
-        "score is (accuracy - chance) / (1 - chance), mean over kinds. Above chance: one-sided sign test, Holm over "
-        "the "
-        "kinds, p < .01, in every seed.",
-        k.task_items));
+        "Tasks: {} questions of each kind under each prompt template, answered by the candidate with the largest "
+        "summed "
+        "log-probability. Chance is what is right with the context left out. The score is (accuracy - chance) / (1 - "
+        "chance): median over templates, mean over kinds. Above chance: one-sided sign test, Holm over the kinds, p < "
+        ".01, in every seed.",
+        data.tasks.front().choices.size()));
+  }
+  if (data.instruction_tokens > 0) {
+    r.notes.push_back(fmt::format(
+        "Finetuning: {} tokens of prompts with their answers, of the tasks that are not held out, under all templates, "
+        "and {:.0f} % texts as before, at {} of the learning rates. Decoders learn from the answer's tokens only; the "
+        "encoder fills masks in their place.",
+        human_count(double(data.instruction_tokens)), 100 * k.rehearsal, k.finetune_rate));
   }
   r.notes.push_back(fmt::format(
       "Intervals: 95 %, by resampling seeds and items together; a difference is claimed only if the paired interval "

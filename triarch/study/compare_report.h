@@ -6,28 +6,47 @@
 #include <string>
 #include <vector>
 
-#include "triarch/evaluate/statistics.h"
+#include "triarch/evaluate/task_scores.h"
 #include "triarch/study/compare.h"
-#include "triarch/study/zero_shot.h"
 
 namespace triarch {
 
-// A figure over the seeds.
-struct Figure {
-  double mean = 0, sd = 0;
-  double low = 0, high = 0;             // 95 %, bootstrap over seeds and items
-  std::optional<double> t_low, t_high;  // 95 %, Student's t over seeds
-  std::vector<double> seeds;            // of each seed
+// The score of a group of tasks.
+struct GroupReport {
+  std::string name, title;
+  Figure score;
 
   template <class V>
   void fields(V& v) {
-    v("mean", mean, "over seeds");
-    v("sd", sd, "over seeds");
-    v("low", low, "95 %, bootstrap over seeds and items");
-    v("high", high, "95 %, bootstrap over seeds and items");
-    v("t_low", t_low, "95 %, Student's t over seeds");
-    v("t_high", t_high, "95 %, Student's t over seeds");
-    v("seeds", seeds, "of each seed");
+    v("name", name, "of the group");
+    v("title", title, "which tasks, under which prompts");
+    v("score", score, "mean over tasks of (accuracy - chance) / (1 - chance), medians over prompts");
+  }
+};
+
+// What was measured after a stage of learning: pretraining, or multitask finetuning on top of it.
+struct StageReport {
+  std::string stage;                                                  // pretrained, finetuned
+  double steps = 0, tokens = 0, targets = 0, flops = 0, seconds = 0;  // of the stage alone, means over seeds
+  std::vector<Figure> suffix;                                         // none or one: nats per token
+  double suffix_bits_per_byte = 0;
+  std::vector<GroupReport> scores;
+  int64_t above = 0;  // tasks above chance in every seed
+  std::vector<TaskFigures> tasks;
+
+  template <class V>
+  void fields(V& v) {
+    v("stage", stage, "pretrained or finetuned");
+    v("steps", steps, "optimizer steps of the stage, mean over seeds");
+    v("tokens", tokens, "tokens seen in the stage, mean over seeds");
+    v("targets", targets, "tokens with a loss in the stage, mean over seeds");
+    v("flops", flops, "floating-point operations executed in its steps, mean over seeds");
+    v("seconds", seconds, "wall time in its steps, mean over seeds");
+    v("suffix", suffix, "nats per token of the second halves; empty: it does not generate");
+    v("suffix_bits_per_byte", suffix_bits_per_byte, "the same in bits per byte of text");
+    v("scores", scores, "of groups of tasks; empty: none were asked");
+    v("above", above, "tasks above chance in every seed");
+    v("tasks", tasks, "each kind of questions");
   }
 };
 
@@ -37,14 +56,12 @@ struct ContenderReport {
   std::string suffix_format;  // none: it does not generate
   int64_t runs = 0;           // with a result
   std::vector<std::string> failures;
-  int64_t parameters = 0, steps = 0, tokens = 0;
-  double targets = 0, flops = 0, seconds = 0, peak_bytes = 0;  // means over seeds
-  double own_loss = 0, own_sd = 0, unigram_entropy = 0;        // nats per target
-  std::vector<Figure> suffix;                                  // none or one: nats per token
-  double suffix_bits_per_byte = 0;
-  std::vector<ZeroShot> zero_shot;              // none or one
-  std::vector<Sample> samples;                  // of the first seed
-  std::vector<std::vector<CurvePoint>> curves;  // of each seed
+  int64_t parameters = 0;
+  double peak_bytes = 0;
+  double own_loss = 0, own_sd = 0, unigram_entropy = 0;  // after pretraining, nats per target
+  std::vector<StageReport> stages;                       // pretrained, finetuned
+  std::vector<Sample> samples;                           // of the first seed
+  std::vector<std::vector<CurvePoint>> curves;           // of each seed
 
   template <class V>
   void fields(V& v) {
@@ -55,25 +72,19 @@ struct ContenderReport {
     v("runs", runs, "seeds with a result");
     v("failures", failures, "why others have none");
     v("parameters", parameters, "weights");
-    v("steps", steps, "optimizer steps");
-    v("tokens", tokens, "tokens seen");
-    v("targets", targets, "tokens with a loss, mean over seeds");
-    v("flops", flops, "floating-point operations executed in steps, mean over seeds");
-    v("seconds", seconds, "wall time in steps, mean over seeds");
     v("peak_bytes", peak_bytes, "weights, gradients, moments and activations");
     v("own_loss", own_loss, "own objective, held out, nats per target, mean over seeds");
     v("own_sd", own_sd, "over seeds");
     v("unigram_entropy", unigram_entropy, "of the same targets: what knowing only their frequencies gives");
-    v("suffix", suffix, "nats per token of the second halves; empty: it does not generate");
-    v("suffix_bits_per_byte", suffix_bits_per_byte, "the same in bits per byte of text");
-    v("zero_shot", zero_shot, "answers to questions it was not trained for; empty: none were asked");
+    v("stages", stages, "what was measured after pretraining, and after finetuning");
     v("samples", samples, "of the first seed");
     v("curves", curves, "of each seed");
   }
 };
 
-// Suffix loss of a minus that of b: negative where a continues better.
+// A measure of a minus that of b.
 struct DifferenceReport {
+  std::string measure;  // MeasureReport::name
   std::string a, b;
   double mean = 0, low = 0, high = 0;
   std::optional<double> t_low, t_high;
@@ -81,9 +92,10 @@ struct DifferenceReport {
 
   template <class V>
   void fields(V& v) {
+    v("measure", measure, "what is compared");
     v("a", a, "a contender");
     v("b", b, "another");
-    v("mean", mean, "suffix loss of a minus that of b, nats per token");
+    v("mean", mean, "the measure of a minus that of b");
     v("low", low, "95 %, paired bootstrap over seeds and items");
     v("high", high, "95 %, paired bootstrap over seeds and items");
     v("t_low", t_low, "95 %, Student's t over seeds");
@@ -93,11 +105,29 @@ struct DifferenceReport {
   }
 };
 
+// Something by which contenders are ranked.
+struct MeasureReport {
+  std::string name;   // generate, understand, transform
+  std::string title;  // "suffix loss after pretraining, nats per token"
+  bool lower_is_better = false;
+  std::string answer = {};             // in words
+  std::string best = {};               // name of the best contender, or empty
+  std::vector<std::string> ties = {};  // not significantly worse than it
+
+  template <class V>
+  void fields(V& v) {
+    v("name", name, "the use: generate, understand or transform");
+    v("title", title, "what is measured");
+    v("lower_is_better", lower_is_better, "of its values");
+    v("answer", answer, "which contender to take, in words");
+    v("best", best, "name of the best contender, or empty");
+    v("ties", ties, "contenders not significantly worse");
+  }
+};
+
 struct CompareReport {
   std::string name, data, question;
-  std::string answer;             // in words
-  std::string best;               // name of the best generator, or empty
-  std::vector<std::string> ties;  // not significantly worse than it
+  std::vector<MeasureReport> uses;  // what contenders are ranked by, with the answer to each
   std::vector<std::string> equal, unequal, notes;
   int64_t trials = 0, finished = 0, seeds = 0, suffix_items = 0;
   double suffix_tokens = 0, suffix_bytes = 0;
@@ -112,9 +142,7 @@ struct CompareReport {
     v("name", name, "folder");
     v("data", data, "what all learnt from");
     v("question", question, "what was asked");
-    v("answer", answer, "in words");
-    v("best", best, "name of the best generator, or empty");
-    v("ties", ties, "generators not significantly worse");
+    v("uses", uses, "what contenders are ranked by, and the answer to each");
     v("equal", equal, "what was equal between contenders");
     v("unequal", unequal, "what was not");
     v("notes", notes, "how to read the figures");
@@ -128,7 +156,7 @@ struct CompareReport {
     v("instruction_set", instruction_set, "of the machine that wrote the report");
     v("version", version, "of the program");
     v("contenders", contenders, "each with its figures");
-    v("differences", differences, "between generators, paired");
+    v("differences", differences, "between contenders, paired");
     v.group("config", config, "all settings");
     v("command", command, "how to repeat it");
   }

@@ -45,11 +45,18 @@ struct Entrant {
         rows(std::max<int64_t>(in.step_tokens, in.context) * 5 / 2 + 64),
         batches(layout_of(contender.family), in.tokenizer->specials(), rows) {
     for (const ObjectiveSpec& o : contender.objectives) check_pairing(contender.family, o.kind);
+    if (in.instructions) {
+      ObjectiveSpec o;
+      o.kind = contender.family == Family::encoder ? ObjectiveKind::masked_target : ObjectiveKind::seq2seq;
+      answering = make_objective(o, *in.vocabulary);
+    }
   }
 
   std::vector<Batch> step(const Curriculum& curriculum, int64_t i) {
     for (const Curriculum::Shown& shown : curriculum.step(i)) {
-      batches.add(objective->example(curriculum.passage(shown), curriculum.key(shown)));
+      const Passage passage = curriculum.passage(shown);
+      const bool question = answering && !passage.target.empty();
+      batches.add((question ? answering : objective)->example(passage, curriculum.key(shown)));
     }
     return batches.take();
   }
@@ -80,7 +87,7 @@ struct Entrant {
   }
 
   ModelSpec spec;
-  std::unique_ptr<Objective> objective;
+  std::unique_ptr<Objective> objective, answering;  // the latter of prompts, in finetuning
   int64_t rows;
   Batches batches;
 };
@@ -125,82 +132,166 @@ double sum(const std::vector<double>& x) {
   return s;
 }
 
+// Reports progress, in tokens learnt from; answering a question is taken as learning from a few.
+class Work {
+ public:
+  Work(const TrialEvents& events, int64_t all) : events_(events), all_(double(std::max<int64_t>(1, all))) {}
+  static int64_t of_questions(std::span<const ChoiceTask> tasks) {
+    int64_t n = 0;
+    for (const ChoiceTask& t : tasks) n += int64_t(t.choices.size());
+    return 8 * n;
+  }
+  // False if the trial is to stop.
+  bool done(int64_t more, int64_t tokens_seen) {
+    done_ += double(more);
+    return !events_.progress || events_.progress(std::min(1.0, done_ / all_), tokens_seen);
+  }
+
+ private:
+  const TrialEvents& events_;
+  double all_, done_ = 0;
+};
+
+struct Stopped {};  // thrown inside of a trial
+
+// One trial on its way.
+class Trial {
+ public:
+  Trial(const Contender& contender, uint64_t seed, const TrialInputs& in, const TrialEvents& events)
+      : contender_(contender),
+        in_(in),
+        entrant_(contender, in),
+        pretraining_(in.stages, in.cut ? in.context : 0, in.step_tokens, seed),
+        learner_(entrant_.spec, in.precision, in.optimizer),
+        format_(suffix_format(contender.family, contender.objectives)),
+        few_(part_of(*in.suffixes, 64)),
+        some_(entrant_.held_out(in, in.validation_tokens)),
+        asks_(!in.tasks.empty() && can_choose(contender.family, format_)),
+        work_(events, pretraining_.tokens() + (in.instructions ? in.instruction_tokens : 0) +
+                          (asks_ ? (in.instructions ? 2 : 1) * Work::of_questions(in.tasks) : 0)) {
+    learner_.model().parameters().initialise(seed);
+    out_.contender = contender.name;
+    out_.seed = seed;
+    out_.parameters = learner_.model().parameters().count();
+  }
+
+  TrialResult run() {
+    try {
+      learn(pretraining_, 1, out_, [&](int64_t step, int64_t steps) {
+        if (step * in_.points / steps != (step - 1) * in_.points / steps) point();
+      });
+      measure_pretrained();
+      if (in_.instructions) {
+        Finetuned& f = out_.finetuned.emplace_back();
+        const Curriculum instructions({{in_.instructions, in_.instruction_tokens}}, 0, in_.step_tokens, out_.seed);
+        learn(instructions, in_.finetune_rate, f, [](int64_t, int64_t) {});
+        // Whatever it learnt before, prompts and their answers have shown it plain continuation.
+        if (format_ != SuffixFormat::none) format_ = SuffixFormat::continuation;
+        f.suffix_losses = suffix();
+        f.answers = answers();
+      }
+    } catch (const Error& e) {
+      if (e.code != ExitCode::diverged) throw;
+      out_.failure = fmt::format("diverged at step {}: {}", learner_.optimizer().steps() + 1, e.what());
+    }
+    return out_;
+  }
+
+ private:
+  template <class AfterStep>
+  void learn(const Curriculum& curriculum, double rate, Counters& c, AfterStep after) {
+    const int64_t steps = curriculum.steps();
+    size_t state_bytes = 0;
+    for (int64_t i = 0; i < steps; ++i) {
+      const std::vector<Batch> batches = entrant_.step(curriculum, i);
+      if (i == 0) {
+        state_bytes = learner_.plan(batches).state_bytes;
+        learner_.arena().reset_peak();
+      }
+      const Stopwatch watch;
+      const Tally tally = learner_.step(batches, rate * in_.schedule.factor(i, steps));
+      c.seconds += watch.seconds();
+      since_.add(tally);
+      c.steps = i + 1;
+      c.tokens += tally.tokens;
+      c.targets += int64_t(tally.weight);
+      c.flops += tally.flops;
+      seen_ += tally.tokens;
+      if (!work_.done(tally.tokens, seen_)) throw Stopped{};
+      // The memory of steps, not of evaluations.
+      out_.peak_bytes = std::max(out_.peak_bytes, double(state_bytes + learner_.arena().peak()));
+      after(i + 1, steps);
+      learner_.arena().reset_peak();
+    }
+  }
+
+  void point() {
+    CurvePoint p;
+    p.step = out_.steps;
+    p.tokens = out_.tokens;
+    p.targets = out_.targets;
+    p.flops = out_.flops;
+    p.seconds = out_.seconds;
+    p.train_loss = since_.mean_nll();
+    p.own_loss = own_loss(learner_, some_);
+    if (format_ != SuffixFormat::none) {
+      p.suffix_loss =
+          sum(suffix_losses(learner_.model(), *in_.tokenizer, few_, format_, entrant_.rows)) / sum(few_.tokens);
+    }
+    out_.curve.push_back(p);
+    since_ = {};
+  }
+
+  void measure_pretrained() {
+    const std::vector<Batch> many = entrant_.held_out(in_, 4 * in_.validation_tokens);
+    out_.own_loss = own_loss(learner_, many);
+    out_.unigram_entropy = unigram_entropy(many, in_.vocabulary->size);
+    out_.suffix_losses = suffix();
+    out_.answers = answers();
+    out_.samples = samples_of(learner_.model(), contender_, *in_.tokenizer, *in_.suffixes);
+  }
+
+  std::vector<double> suffix() {
+    if (format_ == SuffixFormat::none) return {};
+    return suffix_losses(learner_.model(), *in_.tokenizer, *in_.suffixes, format_, entrant_.rows);
+  }
+
+  std::vector<TaskAnswers> answers() {
+    std::vector<TaskAnswers> out;
+    if (!asks_) return out;
+    for (const ChoiceTask& task : in_.tasks) {
+      ChoiceAnswers a = answer(learner_.model(), *in_.tokenizer, format_, task, entrant_.rows);
+      out.push_back({task.name, task.wrapper, std::move(a.right), std::move(a.bare)});
+      // Long enough to ask whether to go on.
+      if (!work_.done(Work::of_questions({&task, 1}), seen_)) throw Stopped{};
+    }
+    return out;
+  }
+
+  const Contender& contender_;
+  const TrialInputs& in_;
+  Entrant entrant_;
+  const Curriculum pretraining_;
+  Learner learner_;
+  SuffixFormat format_;
+  const SuffixSet few_;
+  const std::vector<Batch> some_;
+  const bool asks_;
+  Work work_;
+  int64_t seen_ = 0;
+  Tally since_;
+  TrialResult out_;
+};
+
 }  // namespace
 
 std::optional<TrialResult> run_trial(const Contender& contender, uint64_t seed, const TrialInputs& in,
                                      const TrialEvents& events) {
-  Entrant entrant(contender, in);
-  const Curriculum curriculum(in.stages, in.cut ? in.context : 0, in.step_tokens, seed);
-  Learner learner(entrant.spec, in.precision, in.optimizer);
-  learner.model().parameters().initialise(seed);
-
-  const SuffixFormat format = suffix_format(contender.family, contender.objectives);
-  const SuffixSet few = part_of(*in.suffixes, 64);
-  const std::vector<Batch> some = entrant.held_out(in, in.validation_tokens);
-
-  TrialResult out;
-  out.contender = contender.name;
-  out.seed = seed;
-  out.parameters = learner.model().parameters().count();
-  const int64_t steps = curriculum.steps();
-  Tally since;
-  size_t state_bytes = 0;
-  const auto point = [&] {
-    CurvePoint p;
-    p.step = out.steps;
-    p.tokens = out.tokens;
-    p.targets = out.targets;
-    p.flops = out.flops;
-    p.seconds = out.seconds;
-    p.train_loss = since.mean_nll();
-    p.own_loss = own_loss(learner, some);
-    if (format != SuffixFormat::none) {
-      p.suffix_loss = sum(suffix_losses(learner.model(), *in.tokenizer, few, format, entrant.rows)) / sum(few.tokens);
-    }
-    out.curve.push_back(p);
-    since = {};
-  };
   try {
-    for (int64_t i = 0; i < steps; ++i) {
-      const std::vector<Batch> batches = entrant.step(curriculum, i);
-      if (i == 0) state_bytes = learner.plan(batches).state_bytes;
-      const Stopwatch watch;
-      const Tally tally = learner.step(batches, in.schedule.factor(i, steps));
-      out.seconds += watch.seconds();
-      since.add(tally);
-      out.steps = i + 1;
-      out.tokens += tally.tokens;
-      out.targets += int64_t(tally.weight);
-      out.flops += tally.flops;
-      if (events.step && !events.step(i + 1, steps, out.tokens)) return std::nullopt;
-      if ((i + 1) * in.points / steps != i * in.points / steps) {
-        // The memory of steps, not of evaluations.
-        out.peak_bytes = std::max(out.peak_bytes, double(state_bytes + learner.arena().peak()));
-        point();
-        learner.arena().reset_peak();
-      }
-    }
-  } catch (const Error& e) {
-    if (e.code != ExitCode::diverged) throw;
-    out.failure = fmt::format("diverged at step {} of {}", out.steps + 1, steps);
-    return out;
+    return Trial(contender, seed, in, events).run();
+  } catch (const Stopped&) {
+    return std::nullopt;
   }
-  const std::vector<Batch> many = entrant.held_out(in, 4 * in.validation_tokens);
-  out.own_loss = own_loss(learner, many);
-  out.unigram_entropy = unigram_entropy(many, in.vocabulary->size);
-  if (format != SuffixFormat::none) {
-    out.suffix_losses = suffix_losses(learner.model(), *in.tokenizer, *in.suffixes, format, entrant.rows);
-  }
-  if (can_choose(contender.family, format)) {
-    for (const ChoiceTask& task : in.tasks) {
-      const ChoiceAnswers answers = answer(learner.model(), *in.tokenizer, format, task, entrant.rows);
-      out.zero_shot.push_back({task.name, task.wrapper, answers.right, answers.bare});
-      // Long enough to ask whether to go on.
-      if (events.step && !events.step(steps, steps, out.tokens)) return std::nullopt;
-    }
-  }
-  out.samples = samples_of(learner.model(), contender, *in.tokenizer, *in.suffixes);
-  return out;
 }
 
 TrialCost trial_cost(const Contender& contender, const TrialInputs& in, double seconds_to_time) {

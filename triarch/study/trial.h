@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "triarch/evaluate/choice.h"
 #include "triarch/evaluate/suffix.h"
+#include "triarch/evaluate/task_scores.h"
 #include "triarch/study/contender.h"
 #include "triarch/study/curriculum.h"
 #include "triarch/train/config.h"
@@ -27,21 +27,6 @@ struct Sample {
     v("task", task, "continues, fills masks or repairs a span");
     v("prompt", prompt, "what it was given");
     v("answer", answer, "what it made of it");
-  }
-};
-
-// Answers to one kind of questions under one prompt template.
-struct TaskResult {
-  std::string task;
-  int64_t wrapper = 0;
-  std::string right, bare;  // choice.h: ChoiceAnswers
-
-  template <class V>
-  void fields(V& v) {
-    v("task", task, "kind of questions");
-    v("wrapper", wrapper, "prompt template");
-    v("right", right, "1 or 0 for each item");
-    v("bare", bare, "the same, asked without context; empty: there is none");
   }
 };
 
@@ -66,17 +51,45 @@ struct CurvePoint {
   }
 };
 
-struct TrialResult {
+// What a stage of learning counted.
+struct Counters {
+  int64_t steps = 0, tokens = 0, targets = 0;
+  double flops = 0, seconds = 0;
+
+  template <class V>
+  void fields(V& v) {
+    v("steps", steps, "optimizer steps");
+    v("tokens", tokens, "tokens seen");
+    v("targets", targets, "tokens with a loss");
+    v("flops", flops, "floating-point operations executed in steps");
+    v("seconds", seconds, "wall time in steps");
+  }
+};
+
+// Multitask prompted finetuning (Wang et al. 2022, section 2.2), and what is measured after it.
+struct Finetuned : Counters {
+  std::vector<double> suffix_losses;  // [items of the suffix set] nats; empty: it does not generate
+  std::vector<TaskAnswers> answers;
+
+  template <class V>
+  void fields(V& v) {
+    Counters::fields(v);
+    v("suffix_losses", suffix_losses, "nats of each second half");
+    v("answers", answers, "to the tasks' questions");
+  }
+};
+
+struct TrialResult : Counters {
   std::string contender;
   uint64_t seed = 0;
   std::string failure;  // empty, or why it has no result: "diverged at step 12"
-  int64_t parameters = 0, steps = 0, tokens = 0, targets = 0;
-  double flops = 0, seconds = 0;
+  int64_t parameters = 0;
   double peak_bytes = 0;              // weights, gradients, moments and activations
   double own_loss = 0;                // own objective, held out, nats per target
   double unigram_entropy = 0;         // of the same targets: what knowing only their frequencies gives
   std::vector<double> suffix_losses;  // [items of the suffix set] nats; empty: it does not generate
-  std::vector<TaskResult> zero_shot;  // empty: no tasks, or it cannot be asked
+  std::vector<TaskAnswers> answers;   // after pretraining; empty: no tasks, or it cannot be asked
+  std::vector<Finetuned> finetuned;   // none or one
   std::vector<CurvePoint> curve;
   std::vector<Sample> samples;
 
@@ -86,16 +99,13 @@ struct TrialResult {
     v("seed", seed, "of weights, order and corruption");
     v("failure", failure, "why there is no result");
     v("parameters", parameters, "weights of the model");
-    v("steps", steps, "optimizer steps");
-    v("tokens", tokens, "tokens seen");
-    v("targets", targets, "tokens with a loss");
-    v("flops", flops, "floating-point operations executed in steps");
-    v("seconds", seconds, "wall time in steps");
+    Counters::fields(v);
     v("peak_bytes", peak_bytes, "weights, gradients, moments and activations");
     v("own_loss", own_loss, "own objective, held out, nats per target");
     v("unigram_entropy", unigram_entropy, "entropy of the same targets' frequencies");
     v("suffix_losses", suffix_losses, "nats of each second half");
-    v("zero_shot", zero_shot, "answers to the tasks' questions, without training on them");
+    v("answers", answers, "to the tasks' questions, after pretraining");
+    v("finetuned", finetuned, "multitask finetuning, and what was measured after it; none or one");
     v("curve", curve, "the course of the trial");
     v("samples", samples, "its own work");
   }
@@ -109,6 +119,11 @@ struct TrialInputs {
   const TokenizedCorpus* validation = nullptr;
   const SuffixSet* suffixes = nullptr;
   std::span<const ChoiceTask> tasks;  // may be empty
+  // Of multitask finetuning: pairs of a prompt and its answer, and texts as in pretraining, which are rehearsed. None:
+  // it is left out.
+  const TokenizedCorpus* instructions = nullptr;
+  int64_t instruction_tokens = 0;
+  double finetune_rate = 1;  // its learning rates, as a share of pretraining's
   std::string preset;
   int64_t width = 0, layers = 0;
   int64_t context = 0, step_tokens = 0;  // tokens of a piece and of a step
@@ -121,8 +136,8 @@ struct TrialInputs {
 };
 
 struct TrialEvents {
-  // After every step; false stops the trial.
-  std::function<bool(int64_t step, int64_t steps, int64_t tokens)> step;
+  // Now and then, with the share of all work that is done and the tokens seen; false stops the trial.
+  std::function<bool(double share, int64_t tokens)> progress;
 };
 
 // Nothing if it was stopped. A run that diverges is a result, too.
