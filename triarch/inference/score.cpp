@@ -41,11 +41,13 @@ Cut cut(const ModelSpec& spec, const ScoreItem& item, int64_t limit) {
   return out;
 }
 
-// One pass's worth of work: tokens [begin, end) of an item's continuation.
+// One pass's worth of work: of an item's continuation the tokens begin, begin + stride ... before end.
 struct Part {
   size_t item;
-  size_t begin, end;
+  size_t begin, end, stride = 1;
 };
+
+constexpr size_t kSpread = 7;  // passes; BERT masks 15 % of the tokens
 
 }  // namespace
 
@@ -74,11 +76,9 @@ std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::sp
     out[i].best.resize(n);
     if (options.top > 0) out[i].top.resize(n);
     if (n == 0) continue;
-    if (encoder && options.encoder == EncoderScore::one_by_one) {
-      for (size_t t = 0; t < n; ++t) parts.push_back({i, t, t + 1});
-    } else {
-      parts.push_back({i, 0, n});
-    }
+    const bool together = !encoder || options.encoder == EncoderScore::together;
+    const size_t passes = together ? 1 : options.encoder == EncoderScore::spread ? std::min(n, kSpread) : n;
+    for (size_t t = 0; t < passes; ++t) parts.push_back({i, t, n, passes});
   }
 
   const auto make = [&](size_t p) {
@@ -91,7 +91,7 @@ std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::sp
       const size_t first = e.source.size();
       e.source.insert(e.source.end(), item.continuation.begin(), item.continuation.end());
       e.labels.assign(e.source.size(), -1);
-      for (size_t t = part.begin; t < part.end; ++t) {
+      for (size_t t = part.begin; t < part.end; t += part.stride) {
         e.labels[first + t] = item.continuation[t];
         e.source[first + t] = specials.mask;
       }
@@ -109,7 +109,7 @@ std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::sp
              size_t row = 0;
              for (size_t p = first; p < first + count; ++p) {
                if (!encoder) row += items[parts[p].item].start.size();
-               for (size_t t = parts[p].begin; t < parts[p].end; ++t) f(out[parts[p].item], t, row++);
+               for (size_t t = parts[p].begin; t < parts[p].end; t += parts[p].stride) f(out[parts[p].item], t, row++);
              }
            };
            if (options.top == 0) {
