@@ -106,13 +106,13 @@ TEST(Score, GreedyContinuations) {
   EXPECT_FALSE(score(*model, kBytes, {&item, 1})[0].greedy(item));
 }
 
-TEST(Score, EncodersMaskOneByOneOrTogether) {
+TEST(Score, EncodersMaskOneByOneSpreadOrTogether) {
   for (const Kind& kind : encoders()) {
     SCOPED_TRACE(name_of(kind));
     const auto model = random_model(tiny_spec(kind, kBytes.vocabulary()), Precision::float64());
     std::vector<ScoreItem> items;
-    for (uint64_t i = 0; i < 5; ++i) items.push_back({text(int64_t(i) * 3, i), text(1 + int64_t(i), 50 + i)});
-    for (EncoderScore how : {EncoderScore::one_by_one, EncoderScore::together}) {
+    for (uint64_t i = 0; i < 5; ++i) items.push_back({text(int64_t(i) * 3, i), text(1 + int64_t(i * i), 50 + i)});
+    for (EncoderScore how : {EncoderScore::one_by_one, EncoderScore::spread, EncoderScore::together}) {
       const std::vector<Score> found = score(*model, kBytes, items, {.rows = 40, .encoder = how});
       for (size_t i = 0; i < items.size(); ++i) {
         const size_t c = items[i].context.size(), n = items[i].continuation.size();
@@ -121,7 +121,8 @@ TEST(Score, EncodersMaskOneByOneOrTogether) {
         for (size_t t = 0; t < n; ++t) {
           Ids masked = whole;
           for (size_t k = 0; k < n; ++k) {
-            if (k == t || how == EncoderScore::together) masked[c + k] = kBytes.specials().mask;
+            const bool also = how == EncoderScore::together || (how == EncoderScore::spread && k % 7 == t % 7);
+            if (k == t || also) masked[c + k] = kBytes.specials().mask;
           }
           std::vector<std::vector<double>> log_p;
           encoded(*model, masked, &log_p);

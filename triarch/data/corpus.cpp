@@ -9,10 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include "triarch/base/error.h"
-#include "triarch/base/files.h"
 #include "triarch/base/hash.h"
 #include "triarch/base/utf8.h"
-#include "triarch/data/decompress.h"
+#include "triarch/data/text_file.h"
 
 namespace triarch {
 namespace {
@@ -23,21 +22,15 @@ constexpr std::string_view end_of_text = "<|endoftext|>";
 
 enum class Format { text, json_lines, tsv };
 
-// The ending that says what a file holds.
-std::string ending(const fs::path& path) {
-  const std::string last = path.extension().string();
-  return last == ".gz" || last == ".zst" ? path.stem().extension().string() : last;
-}
-
 Format format_of(const fs::path& path) {
-  const std::string end = ending(path);
+  const std::string end = content_ending(path);
   if (end == ".jsonl" || end == ".ndjson" || end == ".json") return Format::json_lines;
   return end == ".tsv" ? Format::tsv : Format::text;
 }
 
 // Files that lie beside the data in most folders of data.
 bool is_data(const fs::path& path) {
-  const std::string name = path.filename().string(), end = ending(path);
+  const std::string name = path.filename().string(), end = content_ending(path);
   for (const char* other : {".*", "README*", "LICEN[CS]E*", "SOURCE*"}) {
     if (fnmatch(other, name.c_str(), FNM_CASEFOLD) == 0) return false;
   }
@@ -110,21 +103,6 @@ void check_is_text(std::string_view bytes, const std::string& file) {
   }
 }
 
-// Calls f(line, number) for each line, without its line end.
-template <class F>
-void for_each_line(std::string_view text, const F& f) {
-  int64_t number = 0;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    f(line, ++number);
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-}
-
-bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos; }
-
 void trim_newlines(std::string_view& text) {
   while (text.starts_with('\n') || text.starts_with('\r')) text.remove_prefix(1);
   while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
@@ -136,9 +114,7 @@ class FileReader {
       : file_(std::move(file)), options_(options), corpus_(corpus) {}
 
   void read() {
-    const std::string bytes = decompress(read_file(file_, "read corpus"), file_);
-    std::string_view content = bytes;
-    if (content.starts_with("\xEF\xBB\xBF")) content.remove_prefix(3);
+    const std::string content = read_text_file(file_, "read corpus");
     if (!options_.binary) check_is_text(content, file_);
     const size_t before = corpus_.documents.size();
     switch (format_of(file_)) {
@@ -153,7 +129,7 @@ class FileReader {
         break;
     }
     require(corpus_.documents.size() > before, "read corpus: expected text in '{}', found {}; pass a file with text",
-            file_, bytes.empty() ? "an empty file" : "only blank lines");
+            file_, content.empty() ? "an empty file" : "only blank lines");
   }
 
  private:

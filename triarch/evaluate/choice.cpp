@@ -35,7 +35,7 @@ std::vector<size_t> chosen(const Model& model, const Tokenizer& tokenizer, Suffi
   }
   ScoreOptions options;
   options.rows = rows;
-  options.encoder = EncoderScore::together;
+  options.encoder = task.encoder;
   const std::vector<Score> scores = score(model, tokenizer, items, options);
   std::vector<size_t> out;
   size_t at = 0;

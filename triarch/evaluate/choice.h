@@ -34,6 +34,8 @@ struct ChoiceTask {
   std::string close;      // what follows the answer: " ."; shown to encoders as masks, not scored by generators
   std::vector<Choice> choices;
   double chance = 0;  // mean of one in the number of candidates
+  // How encoders fill the masks. `together` is for candidates of equally many tokens.
+  EncoderScore encoder = EncoderScore::together;
 };
 
 // All families of tasks of the built-in world, `items` questions under each of its prompt templates, different ones.

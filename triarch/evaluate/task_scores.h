@@ -1,6 +1,6 @@
 // What answers to choice tasks amount to, over prompt templates, tasks and runs (Wang et al. 2022, section 2.3: the
-// median over prompts, then the mean over tasks), with what the papers left out: the score counts from the answers given
-// without the context, and resamples of runs and items give it an interval.
+// median over prompts, then the mean over tasks), with what the papers left out: the score counts from the answers
+// given without the context, and resamples of runs and items give it an interval.
 #pragma once
 
 #include <functional>
@@ -70,8 +70,8 @@ struct TaskScores {
 
 // Above chance: answers that the context turns from wrong to right against those that it turns from right to wrong
 // (where there is no context: right answers against one in the number of candidates), p < .01 after Holm's correction
-// over the tasks, in each run. All sets draw the same items and runs, so their estimates are paired. Error if answers and
-// tasks do not fit.
+// over the tasks, in each run. All sets draw the same items and runs, so their estimates are paired. Error if answers
+// and tasks do not fit.
 std::vector<TaskScores> task_scores(std::span<const AnswerSet> sets, std::span<const ChoiceTask> tasks,
                                     std::span<const TaskGroup> groups, int64_t resamples = kResamples / 2);
 

@@ -42,10 +42,11 @@ Cut cut(const ModelSpec& spec, const ScoreItem& item, int64_t limit) {
   return out;
 }
 
-// Tokens [begin, end) of an item's continuation, predicted in one sequence.
+// Of an item's continuation the tokens begin, begin + stride ... before end, predicted in one sequence.
 struct Part {
   size_t item;
-  size_t begin, end;
+  size_t begin, end, stride = 1;
+  size_t tokens() const { return (end - begin + stride - 1) / stride; }
 };
 
 // Rows that are computed once, and the parts that read their predictions from them: candidates that differ only in
@@ -54,6 +55,8 @@ struct Sequence {
   Example example;
   std::vector<size_t> parts;
 };
+
+constexpr size_t kSpread = 7;  // passes; BERT masks 15 % of the tokens
 
 }  // namespace
 
@@ -82,11 +85,9 @@ std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::sp
     out[i].best.resize(n);
     if (options.top > 0) out[i].top.resize(n);
     if (n == 0) continue;
-    if (encoder && options.encoder == EncoderScore::one_by_one) {
-      for (size_t t = 0; t < n; ++t) parts.push_back({i, t, t + 1});
-    } else {
-      parts.push_back({i, 0, n});
-    }
+    const bool together = !encoder || options.encoder == EncoderScore::together;
+    const size_t passes = together ? 1 : options.encoder == EncoderScore::spread ? std::min(n, kSpread) : n;
+    for (size_t t = 0; t < passes; ++t) parts.push_back({i, t, n, passes});
   }
 
   const auto make = [&](const Part& part) {
@@ -98,7 +99,7 @@ std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::sp
       const size_t first = e.source.size();
       e.source.insert(e.source.end(), item.continuation.begin(), item.continuation.end());
       e.labels.assign(e.source.size(), -1);
-      for (size_t t = part.begin; t < part.end; ++t) {
+      for (size_t t = part.begin; t < part.end; t += part.stride) {
         e.labels[first + t] = item.continuation[t];
         e.source[first + t] = specials.mask;
       }
@@ -116,7 +117,7 @@ std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::sp
     rows.push_back(-1);
     if (encoder) {  // which of the masks are read
       rows.push_back(int32_t(e.source.size() - items[parts[p].item].continuation.size() + parts[p].begin));
-      rows.push_back(int32_t(parts[p].end - parts[p].begin));
+      rows.push_back(int32_t(parts[p].stride));
     } else {
       rows.insert(rows.end(), e.target.begin(), e.target.end() - 1);
     }
@@ -138,19 +139,19 @@ std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::sp
           for (size_t p : sequences[s].parts) {
             const ScoreItem& item = items[parts[p].item];
             const size_t skipped = encoder ? 0 : item.start.size();
-            for (size_t t = parts[p].begin; t < parts[p].end; ++t) {
-              asked.loss_rows.push_back(rows[skipped + t - parts[p].begin]);
+            for (size_t t = parts[p].begin, i = 0; t < parts[p].end; t += parts[p].stride, ++i) {
+              asked.loss_rows.push_back(rows[skipped + i]);
               asked.targets.push_back(item.continuation[t]);
             }
           }
           const Part& any = parts[sequences[s].parts.front()];
-          rows += any.end - any.begin + (encoder ? 0 : items[any.item].start.size());
+          rows += any.tokens() + (encoder ? 0 : items[any.item].start.size());
         }
         const auto each = [&](auto f) {
           size_t row = 0;
           for (size_t s = first; s < first + count; ++s) {
             for (size_t p : sequences[s].parts) {
-              for (size_t t = parts[p].begin; t < parts[p].end; ++t) f(out[parts[p].item], t, row++);
+              for (size_t t = parts[p].begin; t < parts[p].end; t += parts[p].stride) f(out[parts[p].item], t, row++);
             }
           }
         };

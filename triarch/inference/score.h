@@ -5,7 +5,8 @@
 //   prefix            the same; the context is the prefix, seen both ways
 //   encoder_decoder   the same; the context is the encoder's
 //   permutation       the same, by query rows in the natural order
-//   encoder           pseudo-log-likelihood: each token masked in turn (Salazar et al. 2020), or all masked at once
+//   encoder           pseudo-log-likelihood: each token masked in turn (Salazar et al. 2020), a seventh of them in
+//                     turn, or all masked at once
 #pragma once
 
 #include <cstdint>
@@ -32,14 +33,15 @@ struct ScoreItem {
 enum class EncoderScore : uint8_t {
   one_by_one,  // a pass of rows per token
   together,    // one pass; tokens do not see each other
+  spread,      // at most seven passes: every seventh token, about as many as masks hide in training
 };
 
 template <class E>
 struct EnumNames;  // base/fields.h
 template <>
 struct EnumNames<EncoderScore> {
-  static constexpr std::pair<EncoderScore, const char*> table[] = {{EncoderScore::one_by_one, "one_by_one"},
-                                                                   {EncoderScore::together, "together"}};
+  static constexpr std::pair<EncoderScore, const char*> table[] = {
+      {EncoderScore::one_by_one, "one_by_one"}, {EncoderScore::together, "together"}, {EncoderScore::spread, "spread"}};
 };
 
 struct ScoreOptions {
@@ -53,7 +55,7 @@ struct ScoreOptions {
     v("rows", rows, "rows of a pass");
     v("context", context, "most rows of a sequence; 0: what the model allows");
     v("top", top, "above 0: the most likely tokens of every place, too");
-    v("encoder", encoder, "encoders: mask the tokens one_by_one or together");
+    v("encoder", encoder, "encoders: mask the tokens one_by_one, spread (every seventh) or together");
   }
 };
 
