@@ -21,8 +21,8 @@ size_t whitespace_length(std::string_view text) {
   if (text.starts_with("\u0085") || text.starts_with("\u00a0")) return 2;
   if (text.size() < 3) return 0;
   const std::string_view three = text.substr(0, 3);
-  const bool in_block = three.starts_with("\xe2\x80") && (uint8_t(text[2]) <= 0x8a || three == "\u2028" ||
-                                                          three == "\u2029" || three == "\u202f");
+  const bool in_block = three.starts_with("\xe2\x80") &&
+                        (uint8_t(text[2]) <= 0x8a || three == "\u2028" || three == "\u2029" || three == "\u202f");
   return in_block || three == "\u1680" || three == "\u205f" || three == "\u3000" ? 3 : 0;
 }
 
@@ -176,8 +176,13 @@ std::string tokenize_13a(std::string_view text) {
     if (space == 0) end = i;
   }
   std::string line(text.substr(0, end));
-  for (const auto& [from, to] : {std::pair{"<skipped>", ""}, {"-\n", ""}, {"\n", " "}, {"&quot;", "\""}, {"&amp;", "&"},
-                                 {"&lt;", "<"}, {"&gt;", ">"}}) {
+  for (const auto& [from, to] : {std::pair{"<skipped>", ""},
+                                 {"-\n", ""},
+                                 {"\n", " "},
+                                 {"&quot;", "\""},
+                                 {"&amp;", "&"},
+                                 {"&lt;", "<"},
+                                 {"&gt;", ">"}}) {
     line = replaced(std::move(line), from, to);
   }
   std::string apart = " ";
