@@ -124,8 +124,9 @@ ServingCost serving_cost(const Model& model, const Tokenizer& tokenizer, const S
   options.check();
   const ModelSpec& spec = model.spec();
   const Specials& specials = tokenizer.specials();
-  require(spec.vocabulary > specials.size(), "serving: expected a model with tokens of text, found {} ids of {} specials",
-          spec.vocabulary, specials.size());
+  require(spec.vocabulary > specials.size(),
+          "serving: expected a model with tokens of text, found {} ids of {} specials", spec.vocabulary,
+          specials.size());
   const int64_t talk = options.turns * (options.user + options.answer);
   const bool reads_apart = spec.has_encoder();
   SessionOptions rows;
