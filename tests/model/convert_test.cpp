@@ -86,7 +86,8 @@ Conversion checked(Model& from, Model& to) {
     used.insert(copy.from);
     const std::vector<double> old = values(from, copy.from), now = values(to, copy.to);
     if (copy.pooled > 1) continue;
-    const int64_t n = int64_t(now.size()), begin = copy.part == Conversion::Part::keys_values ? int64_t(old.size()) - n : 0;
+    const int64_t n = int64_t(now.size()),
+                  begin = copy.part == Conversion::Part::keys_values ? int64_t(old.size()) - n : 0;
     EXPECT_EQ(now, part(old, begin, begin + n)) << copy.to;
     EXPECT_TRUE(copy.part != Conversion::Part::whole || now.size() == old.size()) << copy.to;
   }

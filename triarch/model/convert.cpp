@@ -35,8 +35,7 @@ ModelSpec meaning_of(const ModelSpec& full) {
 class Converter {
  public:
   Converter(const Model& from, Model& to) : from_(from.spec()), to_(to.spec()), source_(from.parameters()) {
-    const std::vector<std::string> other =
-        differences<ModelSpec>(meaning_of(from_), meaning_of(to_));
+    const std::vector<std::string> other = differences<ModelSpec>(meaning_of(from_), meaning_of(to_));
     if (!other.empty()) {
       fail(ExitCode::usage, "convert: expected models whose weights mean the same, found {}; make the new one alike",
            fmt::join(other, ", "));
@@ -146,7 +145,8 @@ class Converter {
       return;
     }
     // Rows that hold keys and values, in the matrix or its bias.
-    const bool kv = from->name.find(".self.qkv.") != std::string::npos || p.name.find(".cross.kv.") != std::string::npos;
+    const bool kv =
+        from->name.find(".self.qkv.") != std::string::npos || p.name.find(".cross.kv.") != std::string::npos;
     const int64_t pooled = kv && part != Part::queries ? from_.kv_heads / to_.kv_heads : 1;
     const bool vector = from->rows == 1;
     const int64_t outputs = vector ? from->cols : from->rows;
@@ -154,8 +154,8 @@ class Converter {
     int64_t wanted = part == Part::queries ? outputs - keys : part == Part::keys_values ? keys : outputs;
     if (pooled > 1) wanted -= keys - keys / pooled;
     if ((vector ? p.cols : p.rows) != wanted || (vector ? p.rows : p.cols) != (vector ? 1 : from->cols)) {
-      fail(ExitCode::usage, "convert: '{}' {} does not fit '{}' {}; make the new model as wide as the old one", from->name,
-           shape_of(*from), p.name, shape_of(p));
+      fail(ExitCode::usage, "convert: '{}' {} does not fit '{}' {}; make the new model as wide as the old one",
+           from->name, shape_of(*from), p.name, shape_of(p));
     }
     steps_.push_back({{p.name, from->name, part, pooled}, from, &p});
   }

@@ -3,10 +3,12 @@
 //   from, to                              what `to` begins with
 //   decoder -> decoder, and other equals  all weights; only the mask differs (causal, prefix, permutation)
 //   decoder <-> encoder                   the stack; heads stay: one predicts the next token, the other its own
-//   decoder or encoder -> enc-dec         both stacks from the one there is; each cross attention, its norm too, from the
+//   decoder or encoder -> enc-dec         both stacks from the one there is; each cross attention, its norm too, from
+//   the
 //                                         self attention of its layer: T5Gemma's (Zhang et al. 2025, arXiv 2504.06225)
 //   enc-dec -> encoder or decoder         that stack; cross attention is left out
-//   kv_heads -> fewer                     keys and values: means of neighbouring heads (Ainslie et al. 2023, section 2.1)
+//   kv_heads -> fewer                     keys and values: means of neighbouring heads (Ainslie et al. 2023,
+//   section 2.1)
 //
 // T5's table of distances stays where one stack looks to both sides and the other does not: its rows then stand for
 // other distances.
