@@ -160,6 +160,25 @@ TEST(Session, ForgetsWhenWeightsChange) {
   }
 }
 
+TEST(Session, ForgetsASequence) {
+  const Specials special = specials();
+  const Ids source = random_ids(6, 0, kVocabulary, 3);
+  for (const Kind& kind : generating_kinds()) {
+    SCOPED_TRACE(name_of(kind));
+    const auto model = random_model(tiny_spec(kind, kVocabulary), Precision::float64());
+    Session session(*model, special, {.rows = 40});
+    const Logits first = session.prefill(0, source);
+    const int64_t cost = session.rows_computed();
+    session.forget(0);
+    EXPECT_EQ(session.tokens(0), 0);
+    EXPECT_EQ(session.reusable(0, {source, {}}), 0);
+    EXPECT_LT(difference(session.prefill(0, source).row(0), first.row(0)), 1e-12);
+    // All rows again, but for the encoder's, whose place nothing else has taken.
+    const bool kept = kind.family == Family::encoder_decoder;
+    EXPECT_EQ(session.rows_computed() - cost, kept ? 1 : cost);
+  }
+}
+
 TEST(Session, TurnsAreBlocks) {
   const Specials special = specials();
   const auto model =

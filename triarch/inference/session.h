@@ -82,6 +82,9 @@ class Session {
   void rollback(int32_t slot, int64_t count);
   // `to` becomes the sequence of `from`. The input of an encoder-decoder is shared, not copied.
   void copy(int32_t from, int32_t to);
+  // The slot has no sequence any more: a prompt there is read from its beginning. (An encoder's keys stay known until
+  // their place is needed.)
+  void forget(int32_t slot) { release(at(slot)); }
   // Forgets everything: to be called when the model's weights have changed.
   void clear();
   // Content rows that a prompt would find in a slot.

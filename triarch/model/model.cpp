@@ -22,8 +22,6 @@ Tensor constant(Context& ctx, const std::vector<double>& values, int64_t rows, i
   return t;
 }
 
-bool sees_both_sides(Visibility v) { return v != Visibility::causal && v != Visibility::backward; }
-
 }  // namespace
 
 std::shared_ptr<StackPass> Model::pass_of(Context& ctx, const Stack& stack, const Rows& rows, Cache* cache) const {

@@ -16,6 +16,9 @@ struct Intervals {
   std::vector<kernels::AttentionSegment> segments;
 };
 
+// Whether some row may look to either side of it: T5's buckets then tell the sides apart.
+inline bool sees_both_sides(Visibility v) { return v != Visibility::causal && v != Visibility::backward; }
+
 // Self attention of `rows` (fresh keys, or a cache's when the segments say so).
 // `layer` matters for alternating stacks only.
 Intervals self_intervals(const StackSpec& stack, int64_t layer, const Rows& rows);
