@@ -20,26 +20,34 @@ constexpr int kLanes = kWidth;  // from one slot of a's panel to the next
 constexpr int kTile = kRows * kCols;
 static_assert(kRows <= kLanes);
 
-// tile[R][kCols] (+)= sum over p of a[p][kLanes] b[p][kCols], b's rows b_stride apart. Loops over rows are
-// unrolled so that every accumulator is a register: g++ 12 spills arrays that it indexes.
-template <int R, class B>
-[[gnu::noinline]] void multiply(int64_t slots, const float* a, const B* b, int64_t b_stride, float* tile, bool add) {
-  Vec sums[R][2];
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
-    sums[r][0] = add ? load(tile + r * kCols) : Vec{};
-    sums[r][1] = add ? load(tile + r * kCols + kWidth) : Vec{};
-  }
+// Whether rows of a are read where they are. A broadcast has no need of neighbours, and six rows are few enough for one
+// pointer each; AVX-512 takes its fourteen from a packed panel.
+constexpr bool kReadsRows = kRows <= 6;
+
+// tile[R][kCols] (+)= sum over p of a[r a_row + p a_slot] b[p][kCols]. Loops over rows are unrolled so that every
+// accumulator is a register: g++ 12 spills arrays that it indexes, and those that begin with a choice of values.
+template <int R>
+[[gnu::noinline]] void multiply(int64_t slots, const float* a, int64_t a_row, int64_t a_slot, const float* b,
+                                float* tile, bool add) {
+  if constexpr (!kReadsRows) a_row = 1, a_slot = kLanes;
+  Vec sums[R][2] = {};
 #pragma GCC unroll 2
   for (int64_t p = 0; p < slots; ++p) {
     const Vec b0 = load(b), b1 = load(b + kWidth);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      sums[r][0] += b0 * a[r];
-      sums[r][1] += b1 * a[r];
+      sums[r][0] += b0 * a[r * a_row];
+      sums[r][1] += b1 * a[r * a_row];
     }
-    a += kLanes;
-    b += b_stride;
+    a += a_slot;
+    b += kCols;
+  }
+  if (add) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      sums[r][0] += load(tile + r * kCols);
+      sums[r][1] += load(tile + r * kCols + kWidth);
+    }
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
@@ -51,8 +59,8 @@ template <int R, class B>
 #if defined(TRIARCH_ISA_avx512)
 // The same over pairs of bfloat16, two k at a time.
 template <int R>
-[[gnu::noinline, gnu::target("avx512bf16")]] void multiply_pairs(int64_t slots, const float* a, const float* b,
-                                                                 int64_t b_stride, float* tile, bool add) {
+[[gnu::noinline, gnu::target("avx512bf16")]] void multiply_pairs(int64_t slots, const float* a, int64_t, int64_t,
+                                                                 const float* b, float* tile, bool add) {
   __m512 sums[R][2];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
@@ -69,7 +77,7 @@ template <int R>
       sums[r][1] = _mm512_dpbf16_ps(sums[r][1], x, b1);
     }
     a += kLanes;
-    b += b_stride;
+    b += kCols;
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
@@ -79,19 +87,19 @@ template <int R>
 }
 #endif
 
-template <class B>
-using Multiply = void (*)(int64_t slots, const float* a, const B* b, int64_t b_stride, float* tile, bool add);
+using Multiply = void (*)(int64_t slots, const float* a, int64_t a_row, int64_t a_slot, const float* b, float* tile,
+                          bool add);
 
 // The micro-kernel for 1..kRows rows.
-template <class B, int R = kRows>
-Multiply<B> multiply_for(int rows) {
+template <int R = kRows>
+Multiply multiply_for(int rows) {
   if constexpr (R > 1) {
-    if (rows < R) return multiply_for<B, R - 1>(rows);
+    if (rows < R) return multiply_for<R - 1>(rows);
   }
-  return multiply<R, B>;
+  return multiply<R>;
 }
 template <int R = kRows>
-Multiply<float> multiply_pairs_for([[maybe_unused]] int rows) {
+Multiply multiply_pairs_for([[maybe_unused]] int rows) {
 #if defined(TRIARCH_ISA_avx512)
   if constexpr (R > 1) {
     if (rows < R) return multiply_pairs_for<R - 1>(rows);
