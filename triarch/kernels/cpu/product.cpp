@@ -100,8 +100,8 @@ template <class Slot, class A, class C>
 void pack_b(const Product<A, C>& x, const Layout& layout, int64_t block_k, int64_t col, int64_t cols, float* packed) {
   const int64_t k_begin = block_k * layout.depth, k = smaller(layout.depth, x.k - k_begin);
   const int count = int(divide_up(cols, kCols));
-  int begin[kBlock / kCols];
-  for (int j = 0; j < count; ++j) begin[j] = j * kCols;
+  int begin[kBlock / kCols + 1];
+  for (int j = 0; j <= count; ++j) begin[j] = j * kCols;
   if (!x.b_transposed) {
     pack_columns<Slot>(x.b + k_begin * x.b_stride + col, x.b_stride, x.n - col, k, packed, layout.b_size, kCols, begin,
                        count);
