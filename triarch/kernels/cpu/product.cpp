@@ -56,10 +56,9 @@ class Scratch {
 thread_local Scratch unit_scratch;    // of the unit that a thread runs
 thread_local Scratch shared_scratch;  // of the calling thread, read by all units
 
-// c[row.., col..] from the sums of a tile, [rows][kCols].
+// c[row.., col..] from the scaled sums of a tile, [rows][kCols].
 template <class A, class C>
 void finish(const Product<A, C>& x, int64_t row, int rows, int64_t col, int64_t cols, const float* tile) {
-  const float scale = x.scale;
   const bool accumulate = x.accumulate;
   const float* bias = x.bias ? x.bias + col : nullptr;
   const int64_t stride = x.c_stride;
@@ -67,7 +66,7 @@ void finish(const Product<A, C>& x, int64_t row, int rows, int64_t col, int64_t 
   C* pre = x.pre_activation ? x.pre_activation + row * stride + col : nullptr;
   with_activation(x.activation, [&](auto kind) {
     const auto put_sums = [&](int64_t at, int lane, auto part) TRIARCH_BODY {
-      Vec v = load(tile + lane) * scale;
+      Vec v = load(tile + lane);
       if (accumulate) v += get(c + at, part);
       if (bias) v += get(bias + lane, part);
       if (pre) put(pre + at, v, part);
@@ -127,6 +126,8 @@ void multiply_unit(const Product<A, C>& x, const Layout& layout, const Unit& uni
   const int64_t first_row = part(x.m, unit.a_count, unit.a_begin);
   int begin[kUnitRows / kRows + 2];  // the first row of each panel, from the unit's first on, and the end
   for (int i = 0; i <= a_count; ++i) begin[i] = int(part(x.m, unit.a_count, unit.a_begin + i) - first_row);
+  // Nothing is done to the sums: whole tiles are c's own.
+  const bool plain = !x.bias && !x.pre_activation && x.activation == Activation::none;
   const bool read_rows = kReadsRows && sizeof(A) == sizeof(float) && !x.a_transposed;
 
   float* packed_a = unit_scratch.get((read_rows ? 0 : layout.a_size * a_count) +
@@ -158,11 +159,18 @@ void multiply_unit(const Product<A, C>& x, const Layout& layout, const Unit& uni
         }
         const Multiply run = Slot::kStep == 2 ? multiply_pairs_for(height) : multiply_for(height);
         for (int j = first; j < last; ++j) {
-          float* tile = tiles + (layout.k_blocks > 1 ? (i * b_count + j) * kTile : 0);
-          run(slots, a, a_row, a_slot, packed_b + j * layout.b_size, tile, block_k > 0);
-          if (block_k == layout.k_blocks - 1) {
-            finish(x, row, height, unit.col + j * kCols, unit.cols - j * kCols, tile);
+          const int64_t col = unit.col + j * kCols, cols = unit.cols - j * kCols;
+          const float* b = packed_b + j * layout.b_size;
+          if constexpr (sizeof(C) == sizeof(float)) {
+            if (plain && cols >= kCols) {
+              run(slots, a, a_row, a_slot, b,
+                  {x.c + row * x.c_stride + col, x.c_stride, x.scale, x.accumulate || block_k > 0});
+              continue;
+            }
           }
+          float* tile = tiles + (layout.k_blocks > 1 ? (i * b_count + j) * kTile : 0);
+          run(slots, a, a_row, a_slot, b, {tile, kCols, x.scale, block_k > 0});
+          if (block_k == layout.k_blocks - 1) finish(x, row, height, col, cols, tile);
         }
       }
     }
@@ -233,6 +241,7 @@ void multiply_few_rows(const Product<A, C>& x) {
     for (int64_t col = unit * width; col < end; col += kCols) {
       alignas(64) float tile[kFewRows * kCols];
       run(x.k, a, stride, x.b + col * x.b_stride, x.b_stride, int(smaller(kCols, end - col)), tile);
+      for (int at = 0; at < kFewRows * kCols; at += kWidth) store(tile + at, load(tile + at) * x.scale);
       finish(x, 0, int(x.m), col, end - col, tile);
     }
   });

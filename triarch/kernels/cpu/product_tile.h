@@ -24,12 +24,24 @@ static_assert(kRows <= kLanes);
 // pointer each; AVX-512 takes its fourteen from a packed panel.
 constexpr bool kReadsRows = kRows <= 6;
 
-// tile[R][kCols] (+)= sum over p of a[r a_row + p a_slot] b[p][kCols]. Loops over rows are unrolled so that every
+// Where a tile's R x kCols sums go: rows out_stride apart, times scale, set or added.
+struct Tile {
+  float* out;
+  int64_t stride;
+  float scale;
+  bool add;
+};
+
+// tile (+)= scale sum over p of a[r a_row + p a_slot] b[p][kCols]. Loops over rows are unrolled so that every
 // accumulator is a register: g++ 12 spills arrays that it indexes, and those that begin with a choice of values.
 template <int R>
 [[gnu::noinline]] void multiply(int64_t slots, const float* a, int64_t a_row, int64_t a_slot, const float* b,
-                                float* tile, bool add) {
+                                const Tile& tile) {
   if constexpr (!kReadsRows) a_row = 1, a_slot = kLanes;
+  float* const out = tile.out;
+  const int64_t stride = tile.stride;
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) __builtin_prefetch(out + r * stride, 1);
   Vec sums[R][2] = {};
 #pragma GCC unroll 2
   for (int64_t p = 0; p < slots; ++p) {
@@ -42,17 +54,20 @@ template <int R>
     a += a_slot;
     b += kCols;
   }
-  if (add) {
+  const float scale = tile.scale;
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) sums[r][0] *= scale, sums[r][1] *= scale;
+  if (tile.add) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      sums[r][0] += load(tile + r * kCols);
-      sums[r][1] += load(tile + r * kCols + kWidth);
+      sums[r][0] += load(out + r * stride);
+      sums[r][1] += load(out + r * stride + kWidth);
     }
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
-    store(tile + r * kCols, sums[r][0]);
-    store(tile + r * kCols + kWidth, sums[r][1]);
+    store(out + r * stride, sums[r][0]);
+    store(out + r * stride + kWidth, sums[r][1]);
   }
 }
 
@@ -60,13 +75,10 @@ template <int R>
 // The same over pairs of bfloat16, two k at a time.
 template <int R>
 [[gnu::noinline, gnu::target("avx512bf16")]] void multiply_pairs(int64_t slots, const float* a, int64_t, int64_t,
-                                                                 const float* b, float* tile, bool add) {
-  __m512 sums[R][2];
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
-    sums[r][0] = add ? _mm512_loadu_ps(tile + r * kCols) : __m512{};
-    sums[r][1] = add ? _mm512_loadu_ps(tile + r * kCols + kWidth) : __m512{};
-  }
+                                                                 const float* b, const Tile& tile) {
+  float* const out = tile.out;
+  const int64_t stride = tile.stride;
+  __m512 sums[R][2] = {};
 #pragma GCC unroll 2
   for (int64_t p = 0; p < slots; ++p) {
     const __m512bh b0 = (__m512bh)_mm512_loadu_ps(b), b1 = (__m512bh)_mm512_loadu_ps(b + kWidth);
@@ -79,16 +91,26 @@ template <int R>
     a += kLanes;
     b += kCols;
   }
+  const float scale = tile.scale;
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) sums[r][0] *= scale, sums[r][1] *= scale;
+  if (tile.add) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      sums[r][0] += _mm512_loadu_ps(out + r * stride);
+      sums[r][1] += _mm512_loadu_ps(out + r * stride + kWidth);
+    }
+  }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
-    _mm512_storeu_ps(tile + r * kCols, sums[r][0]);
-    _mm512_storeu_ps(tile + r * kCols + kWidth, sums[r][1]);
+    _mm512_storeu_ps(out + r * stride, sums[r][0]);
+    _mm512_storeu_ps(out + r * stride + kWidth, sums[r][1]);
   }
 }
 #endif
 
-using Multiply = void (*)(int64_t slots, const float* a, int64_t a_row, int64_t a_slot, const float* b, float* tile,
-                          bool add);
+using Multiply = void (*)(int64_t slots, const float* a, int64_t a_row, int64_t a_slot, const float* b,
+                          const Tile& tile);
 
 // The micro-kernel for 1..kRows rows.
 template <int R = kRows>
