@@ -21,6 +21,7 @@ namespace {
 constexpr int64_t kDepth = 256;
 constexpr int64_t kBlock = 256;
 constexpr int64_t kStripSlots = 1 << 20;
+constexpr int64_t kNear = 1 << 17;  // floats of an operand that are near enough to be read across their rows
 constexpr int64_t kUnitRows = 128;
 constexpr int64_t kMinimumRows = 32;
 constexpr int64_t kMinimumCols = 64;
@@ -86,12 +87,34 @@ void finish(const Product<A, C>& x, int64_t row, int rows, int64_t col, int64_t 
 // Cuts a dimension into panels of nearly equal sizes: a last one of few rows would run far below the peak.
 int64_t part(int64_t size, int64_t parts, int64_t i) { return size * i / parts; }
 
-// How k and the panels of b are laid out: [block of k][panel][slots][kCols].
+// How k is cut, and which operands are packed.
 struct Layout {
-  int64_t k_blocks, depth;  // k in a block, a multiple of a slot's
-  int64_t slots;            // of a block at most
-  int64_t a_size, b_size;   // floats from one packed panel to the next; a line more than it holds, because panels
-                            // are written side by side and powers of two would share cache sets
+  int64_t k_blocks, depth;      // k in a block, a multiple of a slot's
+  int64_t slots;                // of a block at most
+  int64_t a_size, b_size;       // floats from one packed panel to the next; a line more than it holds, because panels
+                                // are written side by side and powers of two would share cache sets
+  bool a_in_place, b_in_place;  // the micro-kernel reads it where it is
+};
+
+template <class Slot, class A, class C>
+Layout layout_of(const Product<A, C>& x) {
+  constexpr bool floats = sizeof(A) == sizeof(float);
+  Layout out;
+  out.k_blocks = larger(1, divide_up(x.k, kDepth * Slot::kStep));
+  out.depth = round_up(divide_up(x.k, out.k_blocks), Slot::kStep);
+  out.slots = out.depth / Slot::kStep;
+  out.a_size = out.slots * kLanes + 16;
+  out.b_size = out.slots * kCols + 16;
+  out.a_in_place = floats && kReadsRows && (!x.a_transposed || x.k * x.a_stride <= kNear);
+  out.b_in_place = floats && !x.b_transposed && x.n % kCols == 0 && x.k * x.b_stride <= kNear;
+  return out;
+}
+
+// Panels of b, kCols columns each: `panel`, `slot` and `block` are the floats to the next panel, the next slot and the
+// next block of k.
+struct PanelsOfB {
+  const float* data;
+  int64_t panel, slot, block;
 };
 
 // Columns [col, col + cols) of b, at most kBlock, over block `block_k` of k, become panels.
@@ -112,64 +135,60 @@ void pack_b(const Product<A, C>& x, const Layout& layout, int64_t block_k, int64
   }
 }
 
-// A unit: panels [a_begin, a_end) of the a_count that x's rows are cut into, times the columns [col, col + cols), whose
-// first panel over the first block of k is packed_b; the next block is b_block floats further.
+// A unit: panels [a_begin, a_end) of the a_count that x's rows are cut into, times the columns [col, col + cols).
 struct Unit {
   int64_t a_begin, a_end, a_count, col, cols;
-  const float* packed_b;
-  int64_t b_block;
+  PanelsOfB b;
 };
 
 template <class Slot, class A, class C>
 void multiply_unit(const Product<A, C>& x, const Layout& layout, const Unit& unit) {
   const int a_count = int(unit.a_end - unit.a_begin), b_count = int(divide_up(unit.cols, kCols));
   const int64_t first_row = part(x.m, unit.a_count, unit.a_begin);
-  int begin[kUnitRows / kRows + 2];  // the first row of each panel, from the unit's first on, and the end
+  int begin[kUnitRows / kRows + 3];  // the first row of each panel, from the unit's first on, and the end
   for (int i = 0; i <= a_count; ++i) begin[i] = int(part(x.m, unit.a_count, unit.a_begin + i) - first_row);
   // Nothing is done to the sums: whole tiles are c's own.
   const bool plain = !x.bias && !x.pre_activation && x.activation == Activation::none;
-  const bool read_rows = kReadsRows && sizeof(A) == sizeof(float) && !x.a_transposed;
 
-  float* packed_a = unit_scratch.get((read_rows ? 0 : layout.a_size * a_count) +
-                                     (layout.k_blocks > 1 ? a_count * b_count : 1) * kTile);
-  float* tiles = packed_a + (read_rows ? 0 : layout.a_size * a_count);
+  const int64_t packed_size = layout.a_in_place ? 0 : layout.a_size * a_count;
+  float* packed_a = unit_scratch.get(packed_size + (layout.k_blocks > 1 ? a_count * b_count : 1) * kTile);
+  float* tiles = packed_a + packed_size;
 
   for (int64_t block_k = 0; block_k < layout.k_blocks; ++block_k) {
     const int64_t k_begin = block_k * layout.depth, k = smaller(layout.depth, x.k - k_begin);
     const int64_t slots = divide_up(k, Slot::kStep);
-    const float* packed_b = unit.packed_b + block_k * unit.b_block;
-    if (x.a_transposed) {
-      pack_columns<Slot>(x.a + k_begin * x.a_stride + first_row, x.a_stride, x.m - first_row, k, packed_a,
-                         layout.a_size, kLanes, begin, a_count);
+    const A* a_block = x.a + (x.a_transposed ? k_begin * x.a_stride + first_row : first_row * x.a_stride + k_begin);
+    if (x.a_transposed && !layout.a_in_place) {
+      pack_columns<Slot>(a_block, x.a_stride, x.m - first_row, k, packed_a, layout.a_size, kLanes, begin, a_count);
     }
     for (int first = 0; first < b_count; first += kBlock / kCols) {
       const int last = int(smaller(b_count, first + kBlock / kCols));
       for (int i = 0; i < a_count; ++i) {
         const int64_t row = first_row + begin[i];
         const int height = begin[i + 1] - begin[i];
-        const float* a = packed_a + i * layout.a_size;
-        int64_t a_row = 1, a_slot = kLanes;
-        if constexpr (sizeof(A) == sizeof(float)) {
-          if (read_rows) a = x.a + row * x.a_stride + k_begin, a_row = x.a_stride, a_slot = 1;
-        }
+        float* panel = packed_a + i * layout.a_size;
         // Rows are packed when they are needed: the panel is then still in the first-level cache.
-        if (!x.a_transposed && !read_rows && first == 0) {
-          pack_rows<Slot>(x.a + row * x.a_stride + k_begin, x.a_stride, height, k, packed_a + i * layout.a_size,
-                          kLanes);
+        if (!x.a_transposed && !layout.a_in_place && first == 0) {
+          pack_rows<Slot>(a_block + begin[i] * x.a_stride, x.a_stride, height, k, panel, kLanes);
+        }
+        PanelOfA a{panel, 1, kLanes};
+        if constexpr (sizeof(A) == sizeof(float)) {
+          if (layout.a_in_place && x.a_transposed) a = {a_block + begin[i], 1, x.a_stride};
+          if (layout.a_in_place && !x.a_transposed) a = {a_block + begin[i] * x.a_stride, x.a_stride, 1};
         }
         const Multiply run = Slot::kStep == 2 ? multiply_pairs_for(height) : multiply_for(height);
         for (int j = first; j < last; ++j) {
           const int64_t col = unit.col + j * kCols, cols = unit.cols - j * kCols;
-          const float* b = packed_b + j * layout.b_size;
+          const float* b = unit.b.data + block_k * unit.b.block + j * unit.b.panel;
           if constexpr (sizeof(C) == sizeof(float)) {
             if (plain && cols >= kCols) {
-              run(slots, a, a_row, a_slot, b,
-                  {x.c + row * x.c_stride + col, x.c_stride, x.scale, x.accumulate || block_k > 0});
+              float* c = x.c + row * x.c_stride + col;
+              run(slots, a, b, unit.b.slot, {c, x.c_stride, x.scale, x.accumulate || block_k > 0});
               continue;
             }
           }
           float* tile = tiles + (layout.k_blocks > 1 ? (i * b_count + j) * kTile : 0);
-          run(slots, a, a_row, a_slot, b, {tile, kCols, x.scale, block_k > 0});
+          run(slots, a, b, unit.b.slot, {tile, kCols, x.scale, block_k > 0});
           if (block_k == layout.k_blocks - 1) finish(x, row, height, col, cols, tile);
         }
       }
@@ -177,36 +196,43 @@ void multiply_unit(const Product<A, C>& x, const Layout& layout, const Unit& uni
   }
 }
 
+// The strip of columns [col, col + cols) of c.
 template <class Slot, class A, class C>
-void multiply_blocks(const Product<A, C>& x) {
-  Layout layout;
-  layout.k_blocks = larger(1, divide_up(x.k, kDepth * Slot::kStep));
-  layout.depth = round_up(divide_up(x.k, layout.k_blocks), Slot::kStep);
-  layout.slots = layout.depth / Slot::kStep;
-  layout.a_size = layout.slots * kLanes + 16;
-  layout.b_size = layout.slots * kCols + 16;
-
+void multiply_strip(const Product<A, C>& x, const Layout& layout, int64_t col, int64_t cols) {
+  const int64_t b_count = divide_up(cols, kCols);
+  PanelsOfB b{nullptr, layout.b_size, kCols, b_count * layout.b_size};
+  if constexpr (sizeof(A) == sizeof(float)) {
+    if (layout.b_in_place) b = {x.b + col, kCols, x.b_stride, layout.depth * x.b_stride};
+  }
+  if (!layout.b_in_place) {
+    float* packed = shared_scratch.get(layout.k_blocks * b.block);
+    b.data = packed;
+    parallel(layout.k_blocks * divide_up(cols, kBlock), [&](int64_t unit, int) {
+      const int64_t block_k = unit % layout.k_blocks, first = unit / layout.k_blocks * kBlock;
+      pack_b<Slot>(x, layout, block_k, col + first, smaller(kBlock, cols - first),
+                   packed + block_k * b.block + first / kCols * b.panel);
+    });
+  }
   const int64_t a_count = divide_up(x.m, kRows);
   const int64_t row_parts =
       smaller(a_count, larger(divide_up(x.m, kUnitRows), smaller(kMinimumUnits, divide_up(x.m, kMinimumRows))));
+  const int64_t col_parts = larger(1, smaller(divide_up(kMinimumUnits, row_parts), divide_up(cols, kMinimumCols)));
+  parallel(row_parts * col_parts, [&](int64_t unit, int) {
+    const int64_t i = unit / col_parts, j = unit % col_parts;
+    const int64_t begin = part(b_count, col_parts, j), end = part(b_count, col_parts, j + 1);
+    Unit u{part(a_count, row_parts, i), part(a_count, row_parts, i + 1), a_count, col + begin * kCols, 0, b};
+    u.cols = smaller(cols, end * kCols) - begin * kCols;
+    u.b.data += begin * b.panel;
+    multiply_unit<Slot>(x, layout, u);
+  });
+}
+
+template <class Slot, class A, class C>
+void multiply_blocks(const Product<A, C>& x) {
+  const Layout layout = layout_of<Slot>(x);
   const int64_t most_cols = larger(kBlock, kStripSlots / (layout.slots * layout.k_blocks + 1) / kBlock * kBlock);
   for (int64_t col = 0; col < x.n; col += most_cols) {
-    const int64_t cols = smaller(most_cols, x.n - col), b_count = divide_up(cols, kCols);
-    const int64_t b_block = b_count * layout.b_size, blocks = divide_up(cols, kBlock);
-    float* packed = shared_scratch.get(layout.k_blocks * b_block);
-    parallel(layout.k_blocks * blocks, [&](int64_t unit, int) {
-      const int64_t block_k = unit % layout.k_blocks, first = unit / layout.k_blocks * kBlock;
-      pack_b<Slot>(x, layout, block_k, col + first, smaller(kBlock, cols - first),
-                   packed + block_k * b_block + first / kCols * layout.b_size);
-    });
-    const int64_t col_parts = larger(1, smaller(divide_up(kMinimumUnits, row_parts), divide_up(cols, kMinimumCols)));
-    parallel(row_parts * col_parts, [&](int64_t unit, int) {
-      const int64_t i = unit / col_parts, j = unit % col_parts;
-      const int64_t begin = part(b_count, col_parts, j), end = part(b_count, col_parts, j + 1);
-      multiply_unit<Slot>(x, layout,
-                          {part(a_count, row_parts, i), part(a_count, row_parts, i + 1), a_count, col + begin * kCols,
-                           smaller(cols, end * kCols) - begin * kCols, packed + begin * layout.b_size, b_block});
-    });
+    multiply_strip<Slot>(x, layout, col, smaller(most_cols, x.n - col));
   }
 }
 

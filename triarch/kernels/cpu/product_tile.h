@@ -24,6 +24,11 @@ static_assert(kRows <= kLanes);
 // pointer each; AVX-512 takes its fourteen from a packed panel.
 constexpr bool kReadsRows = kRows <= 6;
 
+// Where R rows of a are: from one row and one slot to the next.
+struct PanelOfA {
+  const float* data;
+  int64_t row, slot;
+};
 // Where a tile's R x kCols sums go: rows out_stride apart, times scale, set or added.
 struct Tile {
   float* out;
@@ -32,12 +37,13 @@ struct Tile {
   bool add;
 };
 
-// tile (+)= scale sum over p of a[r a_row + p a_slot] b[p][kCols]. Loops over rows are unrolled so that every
+// tile (+)= scale sum over p of a[r a.row + p a.slot] b[p b_slot + column]. Loops over rows are unrolled so that every
 // accumulator is a register: g++ 12 spills arrays that it indexes, and those that begin with a choice of values.
 template <int R>
-[[gnu::noinline]] void multiply(int64_t slots, const float* a, int64_t a_row, int64_t a_slot, const float* b,
+[[gnu::noinline]] void multiply(int64_t slots, const PanelOfA& panel, const float* b, int64_t b_slot,
                                 const Tile& tile) {
-  if constexpr (!kReadsRows) a_row = 1, a_slot = kLanes;
+  const float* a = panel.data;
+  const int64_t a_row = kReadsRows ? panel.row : 1, a_slot = kReadsRows ? panel.slot : kLanes;
   float* const out = tile.out;
   const int64_t stride = tile.stride;
 #pragma GCC unroll 16
@@ -52,7 +58,7 @@ template <int R>
       sums[r][1] += b1 * a[r * a_row];
     }
     a += a_slot;
-    b += kCols;
+    b += b_slot;
   }
   const float scale = tile.scale;
 #pragma GCC unroll 16
@@ -74,8 +80,9 @@ template <int R>
 #if defined(TRIARCH_ISA_avx512)
 // The same over pairs of bfloat16, two k at a time.
 template <int R>
-[[gnu::noinline, gnu::target("avx512bf16")]] void multiply_pairs(int64_t slots, const float* a, int64_t, int64_t,
-                                                                 const float* b, const Tile& tile) {
+[[gnu::noinline, gnu::target("avx512bf16")]] void multiply_pairs(int64_t slots, const PanelOfA& panel, const float* b,
+                                                                 int64_t b_slot, const Tile& tile) {
+  const float* a = panel.data;
   float* const out = tile.out;
   const int64_t stride = tile.stride;
   __m512 sums[R][2] = {};
@@ -89,7 +96,7 @@ template <int R>
       sums[r][1] = _mm512_dpbf16_ps(sums[r][1], x, b1);
     }
     a += kLanes;
-    b += kCols;
+    b += b_slot;
   }
   const float scale = tile.scale;
 #pragma GCC unroll 16
@@ -109,8 +116,7 @@ template <int R>
 }
 #endif
 
-using Multiply = void (*)(int64_t slots, const float* a, int64_t a_row, int64_t a_slot, const float* b,
-                          const Tile& tile);
+using Multiply = void (*)(int64_t slots, const PanelOfA& a, const float* b, int64_t b_slot, const Tile& tile);
 
 // The micro-kernel for 1..kRows rows.
 template <int R = kRows>
