@@ -179,6 +179,7 @@ void multiply_unit(const Product<A, C>& x, const Layout& layout, const Unit& uni
         const Multiply run = Slot::kStep == 2 ? multiply_pairs_for(height) : multiply_for(height);
         for (int j = first; j < last; ++j) {
           const int64_t col = unit.col + j * kCols, cols = unit.cols - j * kCols;
+          if (x.symmetric && col + kCols <= row) continue;
           const float* b = unit.b.data + block_k * unit.b.block + j * unit.b.panel;
           if constexpr (sizeof(C) == sizeof(float)) {
             if (plain && cols >= kCols) {
@@ -227,6 +228,30 @@ void multiply_strip(const Product<A, C>& x, const Layout& layout, int64_t col, i
   });
 }
 
+// c's part below the diagonal from the one above.
+template <class A, class C>
+void mirror(const Product<A, C>& x) {
+  const int64_t stride = x.c_stride;
+  parallel(divide_up(x.n, kWidth), [&](int64_t unit, int) {
+    const int64_t first = unit * kWidth, last = smaller(x.n, first + kWidth);
+    for (int64_t col = 0; col <= first; col += kWidth) {
+      const C* from = x.c + col * stride + first;
+      if (col < first && last - first == kWidth) {
+        Vec t[kWidth];
+#pragma GCC unroll 16
+        for (int r = 0; r < kWidth; ++r) t[r] = load(from + r * stride);
+        transpose(t);
+#pragma GCC unroll 16
+        for (int r = 0; r < kWidth; ++r) store(x.c + (first + r) * stride + col, t[r]);
+      } else {
+        for (int64_t i = first; i < last; ++i) {
+          for (int64_t j = col; j < col + kWidth && j < i; ++j) x.c[i * stride + j] = x.c[j * stride + i];
+        }
+      }
+    }
+  });
+}
+
 template <class Slot, class A, class C>
 void multiply_blocks(const Product<A, C>& x) {
   const Layout layout = layout_of<Slot>(x);
@@ -234,6 +259,7 @@ void multiply_blocks(const Product<A, C>& x) {
   for (int64_t col = 0; col < x.n; col += most_cols) {
     multiply_strip<Slot>(x, layout, col, smaller(most_cols, x.n - col));
   }
+  if (x.symmetric) mirror(x);
 }
 
 // At most kFewRows rows of a as floats [m, k], in the caller's scratch unless they are that already.
