@@ -186,6 +186,44 @@ TEST_F(ProductTest, LargeSizes) {
   }
   check_types({.m = 1, .n = 1000, .k = 1029, .bias = true});
   check_types({.m = 300, .n = 70, .k = 1024, .a_transposed = true, .b_transposed = false, .accumulate = true});
+  // Read where they are over several blocks of k; strips of columns.
+  check_types({.m = 67, .n = 96, .k = 600, .a_transposed = true, .b_transposed = false, .scale = 0.5f});
+  for (const bool b_transposed : {false, true})
+    check_types({.m = 33, .n = 3030, .k = 530, .b_transposed = b_transposed});
+}
+
+// Half of x x' or of x' x, mirrored, is bit by bit what the whole product gives.
+template <class T>
+void check_symmetric(int64_t side, int64_t length, bool tall, int64_t padding) {
+  const int64_t stride = (tall ? side : length) + padding;
+  const auto values = random_matrix<T>(tall ? length : side, tall ? side : length, stride, 1);
+  Product<T, float> x;
+  x.m = x.n = side, x.k = length, x.scale = 0.5f;
+  x.a = x.b = values.data(), x.a_stride = x.b_stride = stride, x.a_transposed = tall, x.b_transposed = !tall;
+  x.c_stride = side + padding;
+  for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+    if (!force_isa(isa)) continue;
+    for (const int threads : {1, 2}) {
+      set_thread_count(threads);
+      std::vector<float> whole(size_t(side * x.c_stride), 7.0f), half = whole;
+      x.c = whole.data(), x.symmetric = false;
+      product(x);
+      x.c = half.data(), x.symmetric = true;
+      product(x);
+      EXPECT_TRUE(same_bits(whole, half)) << name_of(isa) << " " << side << " " << length << " " << tall;
+    }
+  }
+}
+
+TEST_F(ProductTest, Symmetric) {
+  for (const int64_t side : {1, 7, 31, 64, 67, 200, 530}) {
+    for (const int64_t length : {1, 33, 600}) {
+      for (const bool tall : {false, true}) {
+        check_symmetric<float>(side, length, tall, 3);
+        check_symmetric<bf16>(side, length, tall, 0);
+      }
+    }
+  }
 }
 
 TEST_F(ProductTest, EmptySizes) {

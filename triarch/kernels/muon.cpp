@@ -46,13 +46,13 @@ void newton_schulz(const NewtonSchulz<float>& args) {
     square.m = square.n = side, square.k = length, square.scale = scale * scale;
     square.a = square.b = x, square.a_stride = square.b_stride = cols;
     square.a_transposed = tall, square.b_transposed = !tall;
-    square.c = gram, square.c_stride = side;
+    square.c = gram, square.c_stride = side, square.symmetric = true;
     product(square);
 
     Product<float, float> fourth;  // polynomial = a + b gram + c gram^2
     fourth.m = fourth.n = fourth.k = side, fourth.scale = kC;
     fourth.a = fourth.b = gram, fourth.a_stride = fourth.b_stride = side;
-    fourth.c = polynomial, fourth.c_stride = side;
+    fourth.c = polynomial, fourth.c_stride = side, fourth.symmetric = true;
     product(fourth);
     for (int64_t k = 0; k < side * side; ++k) polynomial[k] += kB * gram[k];
     for (int64_t k = 0; k < side; ++k) polynomial[k * (side + 1)] += kA;

@@ -38,6 +38,7 @@ struct Product {
   bool accumulate = false;    // c += instead of c =; excludes bias, activation and pre_activation
   const Sum* bias = nullptr;  // [n], added after the scale
   Activation activation = Activation::none;
+  bool symmetric = false;       // the caller knows that a b is: half of c is computed, the rest mirrored; a scale only
   C* pre_activation = nullptr;  // [m, n] with row stride c_stride: if given, the value before the activation
 };
 

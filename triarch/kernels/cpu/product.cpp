@@ -1,6 +1,6 @@
-// The matrix product: blocks of c are units; a unit packs its parts of a and b, for the second-level cache or nearer,
-// and runs the micro-kernel over all pairs of panels. Few rows times transposed weights (decoding) go through a kernel
-// of their own that reads the weights where they are.
+// The matrix product: b is packed once, a strip of columns at a time, and read by all units; a unit is a block of rows
+// of c. It packs its part of a, unless the micro-kernel reads that where it is, and runs over all pairs of panels. Few
+// rows times transposed weights (decoding) go through a kernel of their own that reads the weights where they are.
 #include "triarch/kernels/product.h"
 
 #include <new>
@@ -9,21 +9,28 @@
 #include "triarch/kernels/cpu/activation_math.h"
 #include "triarch/kernels/cpu/product_panels.h"
 #include "triarch/kernels/cpu/product_tile.h"
+#include "triarch/kernels/cpu/walk.h"
 
 namespace triarch::kernels::TRIARCH_ISA {
 namespace {
 
-// Sizes of a unit, chosen by measurement (docs/decisions/0002-products.md). A panel of a (kLanes x kDepth slots)
-// stays in a first-level cache of 32 KB, b's part (kDepth x kBlock slots) in a second-level cache of 512 KB. Blocks
-// shrink to kMinimumBlock while there are fewer units than kMinimumUnits.
+// Sizes, chosen by measurement (docs/decisions/0002-products.md). A panel of a (kLanes x kDepth slots) stays in a
+// first-level cache of 32 KB, a block of b (kDepth slots x kBlock) in a second-level cache of 512 KB, a strip of b
+// (kStripSlots, all of k) in a third-level cache. Units have kUnitRows at most; they shrink to kMinimumRows x
+// kMinimumCols while there are fewer than kMinimumUnits.
 constexpr int64_t kDepth = 256;
 constexpr int64_t kBlock = 256;
-constexpr int64_t kMinimumBlock = 64;
+constexpr int64_t kStripSlots = 1 << 20;
+constexpr int64_t kNear = 1 << 17;  // floats of an operand that are near enough to be read across their rows
+constexpr int64_t kUnitRows = 128;
+constexpr int64_t kMinimumRows = 32;
+constexpr int64_t kMinimumCols = 64;
 constexpr int64_t kMinimumUnits = 8;
 
 constexpr int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+constexpr int64_t larger(int64_t a, int64_t b) { return a < b ? b : a; }
 
 // Memory that a thread keeps from call to call.
 class Scratch {
@@ -50,106 +57,209 @@ class Scratch {
 thread_local Scratch unit_scratch;    // of the unit that a thread runs
 thread_local Scratch shared_scratch;  // of the calling thread, read by all units
 
-// c[row.., col..] from the sums of a tile, [rows][kCols].
+// c[row.., col..] from the scaled sums of a tile, [rows][kCols].
 template <class A, class C>
 void finish(const Product<A, C>& x, int64_t row, int rows, int64_t col, int64_t cols, const float* tile) {
+  const bool accumulate = x.accumulate;
+  const float* bias = x.bias ? x.bias + col : nullptr;
+  const int64_t stride = x.c_stride;
+  C* c = x.c + row * stride + col;
+  C* pre = x.pre_activation ? x.pre_activation + row * stride + col : nullptr;
   with_activation(x.activation, [&](auto kind) {
-    for (int r = 0; r < rows; ++r) {
-      for (int lane = 0; lane < kCols && lane < cols; lane += kWidth) {
-        const int64_t at = (row + r) * x.c_stride + col + lane, left = cols - lane;
-        Vec v = load(tile + r * kCols + lane) * x.scale;
-        if (left >= kWidth) {
-          if (x.accumulate) v += load(x.c + at);
-          if (x.bias) v += load(x.bias + col + lane);
-          if (x.pre_activation) store(x.pre_activation + at, v);
-          store(x.c + at, activate<kind()>(v));
-        } else {
-          if (x.accumulate) v += load_part(x.c + at, left);
-          if (x.bias) v += load_part(x.bias + col + lane, left);
-          if (x.pre_activation) store_part(x.pre_activation + at, v, left);
-          store_part(x.c + at, activate<kind()>(v), left);
+    const auto put_sums = [&](int64_t at, int lane, auto part) TRIARCH_BODY {
+      Vec v = load(tile + lane);
+      if (accumulate) v += get(c + at, part);
+      if (bias) v += get(bias + lane, part);
+      if (pre) put(pre + at, v, part);
+      put(c + at, activate<kind()>(v), part);
+    };
+    for (int r = 0; r < rows; ++r, tile += kCols, c += stride, pre += pre ? stride : 0) {
+      if (cols >= kCols) {
+        put_sums(0, 0, Whole{});
+        put_sums(kWidth, kWidth, Whole{});
+      } else {
+        walk(cols, [&](int64_t lane, auto part, int) TRIARCH_BODY { put_sums(lane, int(lane), part); });
+      }
+    }
+  });
+}
+
+// Cuts a dimension into panels of nearly equal sizes: a last one of few rows would run far below the peak.
+int64_t part(int64_t size, int64_t parts, int64_t i) { return size * i / parts; }
+
+// How k is cut, and which operands are packed.
+struct Layout {
+  int64_t k_blocks, depth;      // k in a block, a multiple of a slot's
+  int64_t slots;                // of a block at most
+  int64_t a_size, b_size;       // floats from one packed panel to the next; a line more than it holds, because panels
+                                // are written side by side and powers of two would share cache sets
+  bool a_in_place, b_in_place;  // the micro-kernel reads it where it is
+};
+
+template <class Slot, class A, class C>
+Layout layout_of(const Product<A, C>& x) {
+  constexpr bool floats = sizeof(A) == sizeof(float);
+  Layout out;
+  out.k_blocks = larger(1, divide_up(x.k, kDepth * Slot::kStep));
+  out.depth = round_up(divide_up(x.k, out.k_blocks), Slot::kStep);
+  out.slots = out.depth / Slot::kStep;
+  out.a_size = out.slots * kLanes + 16;
+  out.b_size = out.slots * kCols + 16;
+  out.a_in_place = floats && kReadsRows && (!x.a_transposed || x.k * x.a_stride <= kNear);
+  out.b_in_place = floats && !x.b_transposed && x.n % kCols == 0 && x.k * x.b_stride <= kNear;
+  return out;
+}
+
+// Panels of b, kCols columns each: `panel`, `slot` and `block` are the floats to the next panel, the next slot and the
+// next block of k.
+struct PanelsOfB {
+  const float* data;
+  int64_t panel, slot, block;
+};
+
+// Columns [col, col + cols) of b, at most kBlock, over block `block_k` of k, become panels.
+template <class Slot, class A, class C>
+void pack_b(const Product<A, C>& x, const Layout& layout, int64_t block_k, int64_t col, int64_t cols, float* packed) {
+  const int64_t k_begin = block_k * layout.depth, k = smaller(layout.depth, x.k - k_begin);
+  const int count = int(divide_up(cols, kCols));
+  int begin[kBlock / kCols + 1];
+  for (int j = 0; j <= count; ++j) begin[j] = j * kCols;
+  if (!x.b_transposed) {
+    pack_columns<Slot>(x.b + k_begin * x.b_stride + col, x.b_stride, x.n - col, k, packed, layout.b_size, kCols, begin,
+                       count);
+  } else {
+    for (int j = 0; j < count; ++j) {
+      pack_rows<Slot>(x.b + (col + begin[j]) * x.b_stride + k_begin, x.b_stride, int(smaller(kCols, cols - begin[j])),
+                      k, packed + j * layout.b_size, kCols);
+    }
+  }
+}
+
+// A unit: panels [a_begin, a_end) of the a_count that x's rows are cut into, times the columns [col, col + cols).
+struct Unit {
+  int64_t a_begin, a_end, a_count, col, cols;
+  PanelsOfB b;
+};
+
+template <class Slot, class A, class C>
+void multiply_unit(const Product<A, C>& x, const Layout& layout, const Unit& unit) {
+  const int a_count = int(unit.a_end - unit.a_begin), b_count = int(divide_up(unit.cols, kCols));
+  const int64_t first_row = part(x.m, unit.a_count, unit.a_begin);
+  int begin[kUnitRows / kRows + 3];  // the first row of each panel, from the unit's first on, and the end
+  for (int i = 0; i <= a_count; ++i) begin[i] = int(part(x.m, unit.a_count, unit.a_begin + i) - first_row);
+  // Nothing is done to the sums: whole tiles are c's own.
+  const bool plain = !x.bias && !x.pre_activation && x.activation == Activation::none;
+
+  const int64_t packed_size = layout.a_in_place ? 0 : layout.a_size * a_count;
+  float* packed_a = unit_scratch.get(packed_size + (layout.k_blocks > 1 ? a_count * b_count : 1) * kTile);
+  float* tiles = packed_a + packed_size;
+
+  for (int64_t block_k = 0; block_k < layout.k_blocks; ++block_k) {
+    const int64_t k_begin = block_k * layout.depth, k = smaller(layout.depth, x.k - k_begin);
+    const int64_t slots = divide_up(k, Slot::kStep);
+    const A* a_block = x.a + (x.a_transposed ? k_begin * x.a_stride + first_row : first_row * x.a_stride + k_begin);
+    if (x.a_transposed && !layout.a_in_place) {
+      pack_columns<Slot>(a_block, x.a_stride, x.m - first_row, k, packed_a, layout.a_size, kLanes, begin, a_count);
+    }
+    for (int first = 0; first < b_count; first += kBlock / kCols) {
+      const int last = int(smaller(b_count, first + kBlock / kCols));
+      for (int i = 0; i < a_count; ++i) {
+        const int64_t row = first_row + begin[i];
+        const int height = begin[i + 1] - begin[i];
+        float* panel = packed_a + i * layout.a_size;
+        // Rows are packed when they are needed: the panel is then still in the first-level cache.
+        if (!x.a_transposed && !layout.a_in_place && first == 0) {
+          pack_rows<Slot>(a_block + begin[i] * x.a_stride, x.a_stride, height, k, panel, kLanes);
+        }
+        PanelOfA a{panel, 1, kLanes};
+        if constexpr (sizeof(A) == sizeof(float)) {
+          if (layout.a_in_place && x.a_transposed) a = {a_block + begin[i], 1, x.a_stride};
+          if (layout.a_in_place && !x.a_transposed) a = {a_block + begin[i] * x.a_stride, x.a_stride, 1};
+        }
+        const Multiply run = Slot::kStep == 2 ? multiply_pairs_for(height) : multiply_for(height);
+        for (int j = first; j < last; ++j) {
+          const int64_t col = unit.col + j * kCols, cols = unit.cols - j * kCols;
+          if (x.symmetric && col + kCols <= row) continue;
+          const float* b = unit.b.data + block_k * unit.b.block + j * unit.b.panel;
+          if constexpr (sizeof(C) == sizeof(float)) {
+            if (plain && cols >= kCols) {
+              float* c = x.c + row * x.c_stride + col;
+              run(slots, a, b, unit.b.slot, {c, x.c_stride, x.scale, x.accumulate || block_k > 0});
+              continue;
+            }
+          }
+          float* tile = tiles + (layout.k_blocks > 1 ? (i * b_count + j) * kTile : 0);
+          run(slots, a, b, unit.b.slot, {tile, kCols, x.scale, block_k > 0});
+          if (block_k == layout.k_blocks - 1) finish(x, row, height, col, cols, tile);
+        }
+      }
+    }
+  }
+}
+
+// The strip of columns [col, col + cols) of c.
+template <class Slot, class A, class C>
+void multiply_strip(const Product<A, C>& x, const Layout& layout, int64_t col, int64_t cols) {
+  const int64_t b_count = divide_up(cols, kCols);
+  PanelsOfB b{nullptr, layout.b_size, kCols, b_count * layout.b_size};
+  if constexpr (sizeof(A) == sizeof(float)) {
+    if (layout.b_in_place) b = {x.b + col, kCols, x.b_stride, layout.depth * x.b_stride};
+  }
+  if (!layout.b_in_place) {
+    float* packed = shared_scratch.get(layout.k_blocks * b.block);
+    b.data = packed;
+    parallel(layout.k_blocks * divide_up(cols, kBlock), [&](int64_t unit, int) {
+      const int64_t block_k = unit % layout.k_blocks, first = unit / layout.k_blocks * kBlock;
+      pack_b<Slot>(x, layout, block_k, col + first, smaller(kBlock, cols - first),
+                   packed + block_k * b.block + first / kCols * b.panel);
+    });
+  }
+  const int64_t a_count = divide_up(x.m, kRows);
+  const int64_t row_parts =
+      smaller(a_count, larger(divide_up(x.m, kUnitRows), smaller(kMinimumUnits, divide_up(x.m, kMinimumRows))));
+  const int64_t col_parts = larger(1, smaller(divide_up(kMinimumUnits, row_parts), divide_up(cols, kMinimumCols)));
+  parallel(row_parts * col_parts, [&](int64_t unit, int) {
+    const int64_t i = unit / col_parts, j = unit % col_parts;
+    const int64_t begin = part(b_count, col_parts, j), end = part(b_count, col_parts, j + 1);
+    Unit u{part(a_count, row_parts, i), part(a_count, row_parts, i + 1), a_count, col + begin * kCols, 0, b};
+    u.cols = smaller(cols, end * kCols) - begin * kCols;
+    u.b.data += begin * b.panel;
+    multiply_unit<Slot>(x, layout, u);
+  });
+}
+
+// c's part below the diagonal from the one above.
+template <class A, class C>
+void mirror(const Product<A, C>& x) {
+  const int64_t stride = x.c_stride;
+  parallel(divide_up(x.n, kWidth), [&](int64_t unit, int) {
+    const int64_t first = unit * kWidth, last = smaller(x.n, first + kWidth);
+    for (int64_t col = 0; col <= first; col += kWidth) {
+      const C* from = x.c + col * stride + first;
+      if (col < first && last - first == kWidth) {
+        Vec t[kWidth];
+#pragma GCC unroll 16
+        for (int r = 0; r < kWidth; ++r) t[r] = load(from + r * stride);
+        transpose(t);
+#pragma GCC unroll 16
+        for (int r = 0; r < kWidth; ++r) store(x.c + (first + r) * stride + col, t[r]);
+      } else {
+        for (int64_t i = first; i < last; ++i) {
+          for (int64_t j = col; j < col + kWidth && j < i; ++j) x.c[i * stride + j] = x.c[j * stride + i];
         }
       }
     }
   });
 }
 
-// The block [row_begin, row_end) x [col_begin, col_end) of c.
-struct Block {
-  int64_t row_begin, row_end, col_begin, col_end;
-};
-
-// A strip of rows of a or columns of b, cut into panels.
-struct Panels {
-  int count;
-  int begin[kBlock / kRows + 2];  // the first row or column of each, from the block's first on, and the end
-  int64_t size;                   // floats from one packed panel to the next; a line more than it holds, because
-                                  // panels are written side by side and powers of two would share cache sets
-};
-
-template <class Slot, class A, class C>
-void multiply_block(const Product<A, C>& x, const Block& block) {
-  const int rows = int(block.row_end - block.row_begin), cols = int(block.col_end - block.col_begin);
-  const int64_t k_blocks = x.k > 0 ? divide_up(x.k, kDepth * Slot::kStep) : 1;
-  const int64_t depth = round_up(divide_up(x.k, k_blocks), Slot::kStep), most_slots = depth / Slot::kStep;
-  // Row panels of nearly equal heights: a last one of few rows would run far below the peak.
-  Panels a{int(divide_up(rows, kRows)), {}, most_slots * kLanes + 16};
-  for (int i = 0; i <= a.count; ++i) a.begin[i] = rows * i / a.count;
-  Panels b{int(divide_up(cols, kCols)), {}, most_slots * kCols + 16};
-  for (int j = 0; j <= b.count; ++j) b.begin[j] = j * kCols;
-
-  float* packed_a =
-      unit_scratch.get(a.size * a.count + b.size * b.count + (k_blocks > 1 ? a.count * b.count : 1) * kTile);
-  float* packed_b = packed_a + a.size * a.count;
-  float* tiles = packed_b + b.size * b.count;
-
-  for (int64_t block_k = 0; block_k < k_blocks; ++block_k) {
-    const int64_t k_begin = block_k * depth, k = smaller(depth, x.k - k_begin), slots = divide_up(k, Slot::kStep);
-    if (k > 0 && !x.b_transposed) {
-      pack_columns<Slot>(x.b + k_begin * x.b_stride + block.col_begin, x.b_stride, x.n - block.col_begin, k, packed_b,
-                         b.size, kCols, b.begin, b.count);
-    }
-    for (int j = 0; j < b.count && k > 0 && x.b_transposed; ++j) {
-      pack_rows<Slot>(x.b + (block.col_begin + b.begin[j]) * x.b_stride + k_begin, x.b_stride,
-                      int(smaller(kCols, cols - b.begin[j])), k, packed_b + j * b.size, kCols);
-    }
-    if (k > 0 && x.a_transposed) {
-      pack_columns<Slot>(x.a + k_begin * x.a_stride + block.row_begin, x.a_stride, x.m - block.row_begin, k, packed_a,
-                         a.size, kLanes, a.begin, a.count);
-    }
-    for (int i = 0; i < a.count; ++i) {
-      const int64_t row = block.row_begin + a.begin[i];
-      const int height = a.begin[i + 1] - a.begin[i];
-      float* panel_a = packed_a + (x.a_transposed ? i * a.size : 0);
-      // Rows are packed when they are needed: the panel is then still in the first-level cache.
-      if (k > 0 && !x.a_transposed) {
-        pack_rows<Slot>(x.a + row * x.a_stride + k_begin, x.a_stride, height, k, panel_a, kLanes);
-      }
-      const Multiply<float> run = Slot::kStep == 2 ? multiply_pairs_for(height) : multiply_for<float>(height);
-      for (int j = 0; j < b.count; ++j) {
-        float* tile = tiles + (k_blocks > 1 ? (i * b.count + j) * kTile : 0);
-        run(slots, panel_a, packed_b + j * b.size, kCols, tile, block_k > 0);
-        const int col = b.begin[j];
-        if (block_k == k_blocks - 1) finish(x, row, height, block.col_begin + col, cols - col, tile);
-      }
-    }
-  }
-}
-
 template <class Slot, class A, class C>
 void multiply_blocks(const Product<A, C>& x) {
-  int64_t row_parts = divide_up(x.m, kBlock), col_parts = divide_up(x.n, kBlock);
-  while (row_parts * col_parts < kMinimumUnits) {
-    const int64_t height = divide_up(x.m, row_parts), width = divide_up(x.n, col_parts);
-    if (height <= kMinimumBlock && width <= kMinimumBlock) break;
-    ++(height > width ? row_parts : col_parts);
+  const Layout layout = layout_of<Slot>(x);
+  const int64_t most_cols = larger(kBlock, kStripSlots / (layout.slots * layout.k_blocks + 1) / kBlock * kBlock);
+  for (int64_t col = 0; col < x.n; col += most_cols) {
+    multiply_strip<Slot>(x, layout, col, smaller(most_cols, x.n - col));
   }
-  const int64_t width = round_up(divide_up(x.n, col_parts), kCols);
-  col_parts = divide_up(x.n, width);
-  parallel(row_parts * col_parts, [&](int64_t unit, int) {
-    const int64_t i = unit / col_parts, j = unit % col_parts;
-    multiply_block<Slot>(x, {x.m * i / row_parts, x.m * (i + 1) / row_parts, j * width, smaller(x.n, (j + 1) * width)});
-  });
+  if (x.symmetric) mirror(x);
 }
 
 // At most kFewRows rows of a as floats [m, k], in the caller's scratch unless they are that already.
@@ -183,6 +293,7 @@ void multiply_few_rows(const Product<A, C>& x) {
     for (int64_t col = unit * width; col < end; col += kCols) {
       alignas(64) float tile[kFewRows * kCols];
       run(x.k, a, stride, x.b + col * x.b_stride, x.b_stride, int(smaller(kCols, end - col)), tile);
+      for (int at = 0; at < kFewRows * kCols; at += kWidth) store(tile + at, load(tile + at) * x.scale);
       finish(x, 0, int(x.m), col, end - col, tile);
     }
   });

@@ -136,6 +136,8 @@ void pack_rows(const T* source, int64_t stride, int rows, int64_t k, float* pane
   }
 }
 
+constexpr int64_t kRowsAhead = 8;
+
 // Columns begin[i] to begin[i + 1] of the source, [k, columns] with a stride, become panel i of `width` lanes; panels
 // are `size` floats apart. Of each row the elements before `readable` may be read; lanes not readable are undefined.
 // Several panels are filled in one walk over the rows, whose pages and cache lines are far apart.
@@ -146,6 +148,9 @@ void pack_columns(const T* source, int64_t stride, int64_t readable, int64_t k, 
     const T* row = source + p * stride;
     const bool both = p + 1 < k;
     float* out = packed + p / Slot::kStep * width;
+    for (int64_t at = begin[0]; at < begin[panels]; at += 64 / int64_t(sizeof(T))) {
+      __builtin_prefetch(row + kRowsAhead * stride + at);
+    }
     for (int i = 0; i < panels; ++i, out += size) {
       for (int lane = 0; lane < width; lane += kWidth) {
         const T* from = row + begin[i] + lane;

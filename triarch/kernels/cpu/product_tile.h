@@ -20,45 +20,72 @@ constexpr int kLanes = kWidth;  // from one slot of a's panel to the next
 constexpr int kTile = kRows * kCols;
 static_assert(kRows <= kLanes);
 
-// tile[R][kCols] (+)= sum over p of a[p][kLanes] b[p][kCols], b's rows b_stride apart. Loops over rows are
-// unrolled so that every accumulator is a register: g++ 12 spills arrays that it indexes.
-template <int R, class B>
-[[gnu::noinline]] void multiply(int64_t slots, const float* a, const B* b, int64_t b_stride, float* tile, bool add) {
-  Vec sums[R][2];
+// Whether rows of a are read where they are. A broadcast has no need of neighbours, and six rows are few enough for one
+// pointer each; AVX-512 takes its fourteen from a packed panel.
+constexpr bool kReadsRows = kRows <= 6;
+
+// Where R rows of a are: from one row and one slot to the next.
+struct PanelOfA {
+  const float* data;
+  int64_t row, slot;
+};
+// Where a tile's R x kCols sums go: rows out_stride apart, times scale, set or added.
+struct Tile {
+  float* out;
+  int64_t stride;
+  float scale;
+  bool add;
+};
+
+// tile (+)= scale sum over p of a[r a.row + p a.slot] b[p b_slot + column]. Loops over rows are unrolled so that every
+// accumulator is a register: g++ 12 spills arrays that it indexes, and those that begin with a choice of values.
+template <int R>
+[[gnu::noinline]] void multiply(int64_t slots, const PanelOfA& panel, const float* b, int64_t b_slot,
+                                const Tile& tile) {
+  const float* a = panel.data;
+  const int64_t a_row = kReadsRows ? panel.row : 1, a_slot = kReadsRows ? panel.slot : kLanes;
+  float* const out = tile.out;
+  const int64_t stride = tile.stride;
 #pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
-    sums[r][0] = add ? load(tile + r * kCols) : Vec{};
-    sums[r][1] = add ? load(tile + r * kCols + kWidth) : Vec{};
-  }
+  for (int r = 0; r < R; ++r) __builtin_prefetch(out + r * stride, 1);
+  Vec sums[R][2] = {};
 #pragma GCC unroll 2
   for (int64_t p = 0; p < slots; ++p) {
     const Vec b0 = load(b), b1 = load(b + kWidth);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      sums[r][0] += b0 * a[r];
-      sums[r][1] += b1 * a[r];
+      sums[r][0] += b0 * a[r * a_row];
+      sums[r][1] += b1 * a[r * a_row];
     }
-    a += kLanes;
-    b += b_stride;
+    a += a_slot;
+    b += b_slot;
+  }
+  const float scale = tile.scale;
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) sums[r][0] *= scale, sums[r][1] *= scale;
+  if (tile.add) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      sums[r][0] += load(out + r * stride);
+      sums[r][1] += load(out + r * stride + kWidth);
+    }
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
-    store(tile + r * kCols, sums[r][0]);
-    store(tile + r * kCols + kWidth, sums[r][1]);
+    store(out + r * stride, sums[r][0]);
+    store(out + r * stride + kWidth, sums[r][1]);
   }
 }
 
 #if defined(TRIARCH_ISA_avx512)
 // The same over pairs of bfloat16, two k at a time.
 template <int R>
-[[gnu::noinline, gnu::target("avx512bf16")]] void multiply_pairs(int64_t slots, const float* a, const float* b,
-                                                                 int64_t b_stride, float* tile, bool add) {
-  __m512 sums[R][2];
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
-    sums[r][0] = add ? _mm512_loadu_ps(tile + r * kCols) : __m512{};
-    sums[r][1] = add ? _mm512_loadu_ps(tile + r * kCols + kWidth) : __m512{};
-  }
+[[gnu::noinline, gnu::target("avx512bf16")]] void multiply_pairs(int64_t slots, const PanelOfA& panel, const float* b,
+                                                                 int64_t b_slot, const Tile& tile) {
+  const float* a = panel.data;
+  float* const out = tile.out;
+  const int64_t stride = tile.stride;
+  __m512 sums[R][2] = {};
 #pragma GCC unroll 2
   for (int64_t p = 0; p < slots; ++p) {
     const __m512bh b0 = (__m512bh)_mm512_loadu_ps(b), b1 = (__m512bh)_mm512_loadu_ps(b + kWidth);
@@ -69,29 +96,38 @@ template <int R>
       sums[r][1] = _mm512_dpbf16_ps(sums[r][1], x, b1);
     }
     a += kLanes;
-    b += b_stride;
+    b += b_slot;
+  }
+  const float scale = tile.scale;
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) sums[r][0] *= scale, sums[r][1] *= scale;
+  if (tile.add) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      sums[r][0] += _mm512_loadu_ps(out + r * stride);
+      sums[r][1] += _mm512_loadu_ps(out + r * stride + kWidth);
+    }
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
-    _mm512_storeu_ps(tile + r * kCols, sums[r][0]);
-    _mm512_storeu_ps(tile + r * kCols + kWidth, sums[r][1]);
+    _mm512_storeu_ps(out + r * stride, sums[r][0]);
+    _mm512_storeu_ps(out + r * stride + kWidth, sums[r][1]);
   }
 }
 #endif
 
-template <class B>
-using Multiply = void (*)(int64_t slots, const float* a, const B* b, int64_t b_stride, float* tile, bool add);
+using Multiply = void (*)(int64_t slots, const PanelOfA& a, const float* b, int64_t b_slot, const Tile& tile);
 
 // The micro-kernel for 1..kRows rows.
-template <class B, int R = kRows>
-Multiply<B> multiply_for(int rows) {
+template <int R = kRows>
+Multiply multiply_for(int rows) {
   if constexpr (R > 1) {
-    if (rows < R) return multiply_for<B, R - 1>(rows);
+    if (rows < R) return multiply_for<R - 1>(rows);
   }
-  return multiply<R, B>;
+  return multiply<R>;
 }
 template <int R = kRows>
-Multiply<float> multiply_pairs_for([[maybe_unused]] int rows) {
+Multiply multiply_pairs_for([[maybe_unused]] int rows) {
 #if defined(TRIARCH_ISA_avx512)
   if constexpr (R > 1) {
     if (rows < R) return multiply_pairs_for<R - 1>(rows);
