@@ -76,19 +76,20 @@ TEST_F(AdaptTest, UsualOnes) {
   inputs_.stages[0].tokens = 1600;
   for (const AdaptationPlan& plan : default_adaptations()) {
     SCOPED_TRACE(plan.from.name + " to " + plan.to.name);
-    int64_t last = 0, all = 0;
+    double last = 0;
     TrialEvents events;
-    events.step = [&](int64_t step, int64_t steps, int64_t) {
-      EXPECT_EQ(step, ++last);
-      all = steps;
+    events.progress = [&](double share, int64_t) {
+      EXPECT_GT(share, last);
+      last = share;
       return true;
     };
     const auto a = run_adaptation(plan, 1, inputs_, events);
     ASSERT_TRUE(a);
-    EXPECT_EQ(last, all);
+    EXPECT_EQ(last, 1);
     EXPECT_TRUE(a->initial.empty());
     EXPECT_LE(a->adapted_tokens, double(a->adapted.back().tokens));
-    events.step = [](int64_t step, int64_t, int64_t) { return step < 6; };
+    int calls = 0;
+    events.progress = [&](double, int64_t) { return ++calls < 6; };
     EXPECT_FALSE(run_adaptation(plan, 1, inputs_, events));
   }
 }

@@ -116,7 +116,9 @@ std::optional<Adaptation> run_adaptation(const AdaptationPlan& plan, uint64_t se
   const Curriculum then(in.stages, piece, in.step_tokens, seed);
   const int64_t steps = first.steps() + 2 * then.steps();
   int64_t done = 0;
-  const auto step = [&](int64_t tokens) { return !events.progress || events.progress(double(++done) / double(steps), tokens); };
+  const auto step = [&](int64_t tokens) {
+    return !events.progress || events.progress(double(++done) / double(steps), tokens);
+  };
 
   Adaptation out;
   out.from = plan.from.name;

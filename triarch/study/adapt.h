@@ -42,10 +42,10 @@ struct Adaptation {
   uint64_t seed = 0;
   int64_t first_tokens = 0;  // that `from` has learnt from
   std::vector<LossPoint> adapted, scratch;
-  double target_loss = 0;                           // the lowest that both reach
-  double adapted_tokens = 0, scratch_tokens = 0;    // to it
-  std::optional<double> speedup;                    // scratch_tokens / adapted_tokens; none: it was there at once
-  std::vector<std::string> initial;                 // parameters that nothing was taken over for
+  double target_loss = 0;                         // the lowest that both reach
+  double adapted_tokens = 0, scratch_tokens = 0;  // to it
+  std::optional<double> speedup;                  // scratch_tokens / adapted_tokens; none: it was there at once
+  std::vector<std::string> initial;               // parameters that nothing was taken over for
 
   template <class V>
   void fields(V& v) {
