@@ -10,6 +10,7 @@
 #include <map>
 #include <set>
 
+#include "triarch/base/error.h"
 #include "triarch/base/utf8.h"
 #include "triarch/data/tokenized_corpus.h"
 #include "triarch/evaluate/subset.h"
@@ -18,11 +19,12 @@
 namespace triarch {
 namespace {
 
-// Words of one to three syllables, the frequent ones short; the same for the same number.
+// Words of two to four syllables, some of four more; the same for the same number.
 std::string word(uint64_t number) {
   constexpr const char* syllables[] = {"ka", "lo", "mi", "te", "ru", "sen", "dop", "fi"};
   std::string out;
   for (uint64_t n = number + 8; n > 0; n /= 8) out += syllables[n % 8];
+  if (number % 7 == 3) out += "tofalega";
   if (number % 5 == 0) out[0] = char(out[0] - 'a' + 'A');
   return out;
 }
@@ -74,7 +76,7 @@ int64_t tokens(const Fixture& f, const std::string& text) { return int64_t(f.tok
 
 const ChoiceTask& named(const std::vector<ChoiceTask>& tasks, const std::string& name) {
   const auto found = std::ranges::find(tasks, name, &ChoiceTask::name);
-  EXPECT_NE(found, tasks.end()) << name;
+  require(found != tasks.end(), "no task '{}'", name);
   return *found;
 }
 
@@ -110,7 +112,7 @@ TEST(TextTasks, WordsResembleEachOther) {
       ++frequency[s];
     }
   }
-  const auto tasks = f.tasks(100);
+  const auto tasks = f.tasks(1000);
   int64_t capitals = 0;
   std::set<int64_t> frequencies;
   for (const Choice& c : named(tasks, "missing word").choices) {
@@ -131,6 +133,30 @@ TEST(TextTasks, WordsResembleEachOther) {
   EXPECT_GT(capitals, 0);
   EXPECT_LT(*frequencies.begin(), 10);
   EXPECT_GT(*frequencies.rbegin(), 30);
+}
+
+// By hand: 22 words of three letters, 22 of nine and 3 with a capital, once each. Four by four the first two kinds make
+// five groups each, and no group is mixed.
+TEST(TextTasks, WordsOfOtherShapesAreNoCandidates) {
+  std::vector<std::string> words = {"we", "said", "it", "was", "Then", "."}, ends;
+  for (char c = 'a'; c < 'a' + 22; ++c) ends.insert(ends.end(), {std::string(3, c), std::string(9, c)});
+  ends.insert(ends.end(), {"Aaa", "Bbb", "Ccc"});
+  words.insert(words.end(), ends.begin(), ends.end());
+  std::string text;
+  for (const std::string& word : ends)
+    text += (text.empty() ? "" : " ") + std::string("Then we said it was ") + word + " .";
+  const Tokenizer tokenizer = Tokenizer::of_words(words);
+  const TokenizedCorpus corpus = tokenize({{text, "", false, "test"}}, tokenizer);
+  const auto tasks = text_tasks(corpus.view(), tokenizer, 64, 100, Key(1, Purpose::test));
+  const ChoiceTask& task = named(tasks, "missing word");
+  EXPECT_EQ(task.choices.size(), 40u);
+  std::set<std::string> answers;
+  for (const Choice& c : task.choices) {
+    answers.insert(c.candidates[c.answer]);
+    EXPECT_EQ(c.bare, "was");
+    for (const std::string& s : c.candidates) EXPECT_EQ(s.size(), c.candidates[0].size()) << s;
+  }
+  EXPECT_EQ(answers.size(), 40u);
 }
 
 TEST(TextTasks, SentencesAreEquallyLongAndApart) {
@@ -267,7 +293,7 @@ TEST(TextTasks, TokenizedTextKeepsItsFullStopsApart) {
 
 TEST(TextTasks, SentencesMayBeginLinesAndParagraphsWhereNoneFollowASpace) {
   for (const std::string gap : {"\n", "\n\n"}) {
-    std::string text = some_text(1, 600);
+    std::string text = some_text(1, 900);
     for (size_t at = 0; (at = text.find(". ", at)) != std::string::npos; at += 1 + gap.size())
       text.replace(at + 1, 1, gap);
     const Fixture f({{text, "", false, "test"}});
