@@ -107,6 +107,10 @@ ExitCode compare(const Options& o) {
     say("stopped", fmt::format("finished runs are kept; go on with: triarch compare --resume {}", folder.string()));
     return stop_exit_code();
   }
+  if (comparison->config().serving) {
+    say("serving", "measuring what each contender costs to serve");
+    comparison->measure_serving();
+  }
   const std::string report = to_json(report_of(*comparison));
   write_file(folder / "report.json", report + "\n", "compare");
   write_file(folder / "report.md", report::comparison_markdown(report), "compare");

@@ -105,6 +105,44 @@ std::vector<Column> columns_of(const json& report) {
                      return {text, fmt::format("of {}", tasks)};
                    }});
   }
+  if (std::ranges::any_of(report.at("contenders"), [](const json& c) { return !c.at("bleu").empty(); })) {
+    const auto figure = [](const json& c, const char* key) {
+      if (c.at(key).empty()) return Cell{"-", ""};
+      const json& f = c.at(key).front();
+      return Cell{fmt::format("{:.1f}", number_of(f, "mean")),
+                  fmt::format("{:.1f} to {:.1f}", number_of(f, "low"), number_of(f, "high"))};
+    };
+    all.push_back({{"BLEU", "95 %"}, [=](const json& c) { return figure(c, "bleu"); }});
+    all.push_back({{"chrF", "95 %"}, [=](const json& c) { return figure(c, "chrf"); }});
+    all.push_back(
+        {{"exact", "of outputs"}, [](const json& c) -> Cell {
+           return {c.at("bleu").empty() ? "-" : fmt::format("{:.1f} %", 100 * number_of(c, "exact_match")), ""};
+         }});
+  }
+  if (std::ranges::any_of(report.at("contenders"), [](const json& c) { return !c.at("serving").empty(); })) {
+    const auto cost = [](const json& c, auto cell) {
+      return c.at("serving").empty() ? Cell{"-", ""} : cell(c.at("serving").front());
+    };
+    all.push_back({{"to serve", "ms: prompt, token"}, [=](const json& c) {
+                     return cost(c, [](const json& s) {
+                       const bool generates = !s.at("ms_per_token").is_null();
+                       return Cell{fmt::format("{:.2f}", number_of(s, "ms_per_prompt")),
+                                   generates ? fmt::format("{:.3f}", number_of(s, "ms_per_token")) : "no tokens"};
+                     });
+                   }});
+    all.push_back({{"cache", "per token, fixed"}, [=](const json& c) {
+                     return cost(c, [](const json& s) {
+                       return Cell{human_bytes(number_of(s, "cache_bytes_per_token")),
+                                   human_bytes(number_of(s, "cross_cache_bytes"))};
+                     });
+                   }});
+    all.push_back({{"4 turns", "rows, ms"}, [=](const json& c) {
+                     return cost(c, [](const json& s) {
+                       if (s.at("turns").empty()) return Cell{"-", ""};
+                       return Cell{s.at("turn_rows").dump(), fmt::format("{:.1f}", number_of(s, "turn_ms"))};
+                     });
+                   }});
+  }
   all.push_back({{"parameters", ""}, [](const json& c) -> Cell {
                    return {human_count(number_of(c, "parameters")), ""};
                  }});

@@ -33,6 +33,15 @@ constexpr double kTokensPerWeight = 8;
 
 std::string trial_name(const Contender& c, int64_t seed) { return fmt::format("{}.{}", c.name, seed); }
 
+struct ServingTable {
+  std::vector<ServingCost> contenders;
+
+  template <class V>
+  void fields(V& v) {
+    v("contenders", contenders, "in their order");
+  }
+};
+
 // f(i) for i in [0, n) on `jobs` threads that each work alone; the first exception is thrown at the end.
 template <class F>
 void on_threads(int jobs, int64_t n, const F& f) {
@@ -123,6 +132,7 @@ TrialInputs Comparison::inputs() const {
   if (data_.instruction_tokens > 0) in.instructions = &data_.instructions;
   in.instruction_tokens = data_.instruction_tokens;
   in.finetune_rate = config_.finetune_rate;
+  in.translations = data_.references.size();
   in.preset = config_.preset;
   in.width = config_.width;
   in.layers = config_.layers;
@@ -248,6 +258,26 @@ std::unique_ptr<Comparison> Comparison::open(const fs::path& folder) {
   }
   c->plan(1, false);
   return c;
+}
+
+void Comparison::measure_serving() {
+  const fs::path path = folder_ / "serving.json";
+  if (fs::exists(path)) return;
+  ServingTable table;
+  for (const Contender& c : config_.contenders) {
+    const TrialInputs in = inputs();
+    Model model(model_of(c, in.preset, in.width, in.layers, in.vocabulary->size, in.context), in.precision, false);
+    model.parameters().initialise(1);
+    table.contenders.push_back(serving_cost(model, data_.tokenizer));
+  }
+  write_file(path, to_json(table), "compare");
+}
+
+std::vector<ServingCost> Comparison::serving() const {
+  const fs::path path = folder_ / "serving.json";
+  ServingTable table;
+  if (fs::exists(path)) parse_json(read_file(path, "compare"), "serving.json", table);
+  return table.contenders;
 }
 
 std::vector<std::optional<TrialResult>> Comparison::results(const Contender& contender) const {

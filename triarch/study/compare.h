@@ -4,6 +4,7 @@
 //   config.yaml     what was asked, resolved
 //   tokenizer.bin
 //   queue/ working/ results/    trials (study/queue.h)
+//   serving.json    what contenders cost to serve, if that was asked
 //   report.json     what came of it (study/compare_report.h)
 #pragma once
 
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "triarch/evaluate/serving.h"
 #include "triarch/study/contender.h"
 #include "triarch/study/queue.h"
 #include "triarch/study/trial.h"
@@ -35,12 +37,15 @@ struct CompareConfig {
   OptimizerConfig optimizer;
   Schedule schedule;
   // Multitask finetuning after pretraining, where there are tasks to train.
-  int64_t finetune_tokens = -1;  // -1: three for every eight of pretraining; 0: none
-  double finetune_rate = 0.6;    // its learning rates, as a share of pretraining's
-  double rehearsal = 0.1;        // share of its documents that are texts as in pretraining
-  int64_t suffix_items = 400;    // held-out texts that the suffix loss is measured on
-  int64_t task_items = 200;      // world: questions of each kind under each prompt template; 0: none
-  uint64_t hash = 0;             // of the texts; checked on resume
+  int64_t finetune_tokens = -1;            // -1: three for every eight of pretraining; 0: none
+  double finetune_rate = 0.6;              // its learning rates, as a share of pretraining's
+  double rehearsal = 0.1;                  // share of its documents that are texts as in pretraining
+  int64_t suffix_items = 400;              // held-out texts that the suffix loss is measured on
+  int64_t task_items = 200;                // questions of each kind under each prompt template; 0: none
+  std::vector<std::string> tasks;          // files of the user's own (evaluate/task_file.h)
+  std::vector<std::string> minimal_pairs;  // folders (evaluate/minimal_pairs.h)
+  bool serving = false;                    // measures what each contender costs to serve
+  uint64_t hash = 0;                       // of the texts; checked on resume
 
   CompareConfig();
 
@@ -63,10 +68,15 @@ struct CompareConfig {
     v.group("schedule", schedule, "learning rate over a run");
     v("suffix_items", suffix_items, "held-out texts that the suffix loss is measured on");
     v("finetune_tokens", finetune_tokens,
-      "built-in world: tokens of multitask finetuning; -1: three for every eight of pretraining; 0: none");
+      "tokens of multitask finetuning, where there are tasks to train; -1: three for every eight of pretraining; 0: "
+      "none");
     v("finetune_rate", finetune_rate, "learning rates of finetuning, as a share of pretraining's");
     v("rehearsal", rehearsal, "share of finetuning's documents that are texts as in pretraining");
-    v("task_items", task_items, "built-in world: questions of each kind under each prompt template; 0: none");
+    v("task_items", task_items, "questions of each kind under each prompt template; 0: none");
+    v("tasks", tasks,
+      "JSONL files of questions with candidates; those not held out are also trained, if there are many");
+    v("minimal_pairs", minimal_pairs, "folders of minimal pairs: BLiMP, Zorro");
+    v("serving", serving, "measure what each contender costs to serve");
     v("hash", hash, "of the texts");
   }
 };
@@ -85,6 +95,8 @@ struct CompareData {
   std::vector<ChoiceTask> tasks;
   TokenizedCorpus instructions;  // of multitask finetuning; empty: none
   int64_t instruction_tokens = 0;
+  std::vector<std::string> references;  // pairs: the outputs of the first suffix items, as text
+  std::vector<std::string> notes;       // what was left out, in words for the user
   bool world = false, pairs = false;
   uint64_t hash = 0;
   std::string name, description;
@@ -122,6 +134,11 @@ class Comparison {
   // Works on what is left, each trial on one of `jobs` threads; waits for trials that other processes have claimed.
   // False if a signal stopped it (base/signals.h).
   bool work(int jobs, const CompareEvents& events);
+  // What each contender costs to serve, one after the other on all threads: measured once, then kept in the folder.
+  // Weights do not matter to it, so models as they begin are measured.
+  void measure_serving();
+  // By contender; empty: not measured.
+  std::vector<ServingCost> serving() const;
   // Of the contender with each seed, in order; empty places where there is none yet.
   std::vector<std::optional<TrialResult>> results(const Contender& contender) const;
 

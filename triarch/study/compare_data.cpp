@@ -4,6 +4,10 @@
 
 #include "triarch/base/human.h"
 #include "triarch/data/world.h"
+#include "triarch/evaluate/minimal_pairs.h"
+#include "triarch/evaluate/subset.h"
+#include "triarch/evaluate/task_file.h"
+#include "triarch/evaluate/text_tasks.h"
 
 namespace triarch {
 namespace {
@@ -11,6 +15,12 @@ namespace {
 constexpr uint64_t kWorldSeed = 1;            // one world for all comparisons
 constexpr int64_t kWorldValidation = 20'000;  // words held out
 constexpr int64_t kPrimerTokens = 100'000;
+constexpr size_t kTranslations = 200;   // held-out pairs whose outputs are generated
+constexpr size_t kEnoughToTrain = 200;  // questions of a task that are left for finetuning
+constexpr double kMostEpochs = 4;       // of finetuning over the questions
+
+// Of the world's texts (1 learnt from, 2 held out, 3 questions, 4 instructions) and of questions about the user's.
+Key task_key(uint64_t what) { return Key(kWorldSeed, Purpose::world).with(what); }
 
 // Prompts with their answers and, as a share of `rehearsal`, texts as in pretraining: at least `tokens` words of them.
 std::vector<Document> instructions(Key key, int64_t tokens, double rehearsal) {
@@ -27,13 +37,56 @@ std::vector<Document> instructions(Key key, int64_t tokens, double rehearsal) {
   return all;
 }
 
+// Questions as pairs of a prompt and its answer.
+void add_instructions(const ChoiceTask& task, std::vector<Document>& all) {
+  for (const Choice& c : task.choices) all.push_back({c.prompt, c.candidates[c.answer] + task.close, true, task.name});
+}
+
+// Tasks made from the user's text and those that the user brings. Of a file's tasks that are not held out, what
+// evaluation leaves over is for finetuning.
+void add_tasks(const CompareConfig& config, CompareData& d) {
+  const int64_t items = config.task_items;
+  if (items <= 0) return;
+  if (!d.pairs) {
+    d.tasks = text_tasks(d.validation.view(), d.tokenizer, config.context, items, task_key(5), &d.notes);
+    for (ChoiceTask& t : d.tasks) t.use = "understand";
+  }
+  std::vector<Document> instructions;
+  for (const std::string& file : config.tasks) {
+    for (ChoiceTask& task : that_fit(read_task_file(file), d.tokenizer, config.context, &d.notes)) {
+      task.use = "understand";
+      ChoiceTask asked = at_most({task}, items, task_key(6)).front();
+      if (!task.held_out) {
+        std::erase_if(task.choices, [&](const Choice& c) {
+          return std::ranges::any_of(asked.choices, [&](const Choice& a) { return a.prompt == c.prompt; });
+        });
+        if (task.choices.size() >= kEnoughToTrain) {
+          add_instructions(task, instructions);
+        } else {
+          asked.held_out = true;
+        }
+      }
+      d.tasks.push_back(std::move(asked));
+    }
+  }
+  for (const std::string& folder : config.minimal_pairs) {
+    for (ChoiceTask& task :
+         that_fit(minimal_pairs(folder, items, task_key(7)), d.tokenizer, config.context, &d.notes)) {
+      task.use = "judge";
+      task.held_out = true;
+      d.tasks.push_back(std::move(task));
+    }
+  }
+  if (!instructions.empty()) d.instructions = tokenize(instructions, d.tokenizer);
+}
+
 CompareData world_data() {
   CompareData d;
   d.world = true;
   d.name = "world";
   d.tokenizer = world::tokenizer();
   d.vocabulary = vocabulary_of(d.tokenizer);
-  const Key key = Key(kWorldSeed, Purpose::world).with(2);
+  const Key key = task_key(2);
   d.validation = tokenize(world::pretraining(key, 0, kWorldValidation), d.tokenizer);
   d.hash = d.tokenizer.fingerprint();
   return d;
@@ -62,21 +115,30 @@ CompareData read_compare_data(CompareConfig& config, const Tokenizer* known) {
   if (config.preset.empty()) config.preset = d.world ? "world" : "llama";
   set(config.context, d.world ? 64 : 128);
   set(config.step_tokens, d.world ? 256 : 512);
+  if (!d.world) add_tasks(config, d);
   d.suffixes = suffix_set(d.validation.view(), d.pairs ? 0 : config.context, config.suffix_items, d.tokenizer);
+  if (d.pairs) {
+    for (size_t i = 0; i < std::min(d.suffixes.items.size(), kTranslations); ++i) {
+      d.references.push_back(d.tokenizer.decode(d.suffixes.items[i].continuation));
+    }
+  }
   if (d.world && config.task_items > 0) {
-    d.tasks = world_tasks(Key(kWorldSeed, Purpose::world).with(3), config.task_items);
+    d.tasks = world_tasks(task_key(3), config.task_items);
   }
   return d;
 }
 
 void fill_stages(const CompareConfig& config, CompareData& d) {
+  const int64_t share = config.finetune_tokens >= 0 ? config.finetune_tokens : config.tokens * 3 / 8;
   if (!d.world) {
     d.stage_tokens = {config.tokens};
+    const int64_t most = int64_t(kMostEpochs * double(d.instructions.tokens()));
+    d.instruction_tokens = config.finetune_tokens >= 0 && most > 0 ? share : std::min(share, most);
     return;
   }
   const int64_t primer = config.primer_tokens >= 0 ? std::min(config.primer_tokens, config.tokens)
                                                    : std::min(kPrimerTokens, config.tokens / 4);
-  const Key key = Key(kWorldSeed, Purpose::world).with(1);
+  const Key key = task_key(1);
   const std::vector<Document> all = world::pretraining(key, primer, config.tokens);
   // The primer's documents come first: they are those that hold its words.
   std::vector<Document> parts[2];
@@ -92,12 +154,8 @@ void fill_stages(const CompareConfig& config, CompareData& d) {
     d.stages.push_back(tokenize(part, d.tokenizer));
     d.stage_tokens.push_back(d.stages.back().tokens());
   }
-  const int64_t finetune = config.finetune_tokens >= 0 ? config.finetune_tokens : config.tokens * 3 / 8;
-  d.instruction_tokens = finetune;
-  if (finetune > 0) {
-    d.instructions =
-        tokenize(instructions(Key(kWorldSeed, Purpose::world).with(4), finetune, config.rehearsal), d.tokenizer);
-  }
+  d.instruction_tokens = share;
+  if (share > 0) d.instructions = tokenize(instructions(task_key(4), share, config.rehearsal), d.tokenizer);
   d.description =
       fmt::format("the built-in world: {} tokens of generated text, the first {} of them refrains; {}",
                   human_count(double(config.tokens)), human_count(double(primer)), d.tokenizer.description());

@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "triarch/base/human.h"
+#include "triarch/evaluate/text_metrics.h"
 #include "triarch/kernels/isa.h"
 
 namespace triarch {
@@ -94,6 +95,7 @@ std::vector<TaskGroup> groups_of(std::span<const ChoiceTask> tasks) {
       {"held_out", [](const ChoiceTask& t) { return t.held_out; }},
       {"understand", [](const ChoiceTask& t) { return t.use == "understand"; }},
       {"transform", [](const ChoiceTask& t) { return t.use == "transform"; }},
+      {"judge", [](const ChoiceTask& t) { return t.use == "judge"; }},
   };
   std::erase_if(all, [&](const TaskGroup& g) { return std::ranges::none_of(tasks, g.holds); });
   return all;
@@ -105,13 +107,15 @@ std::string title_of_group(const std::string& name) {
                                                             {"training", "tasks of finetuning"},
                                                             {"held_out", "held-out tasks"},
                                                             {"understand", "questions about a text"},
-                                                            {"transform", "sequences made from a text"}};
+                                                            {"transform", "sequences made from a text"},
+                                                            {"judge", "minimal pairs of sentences"}};
   return titles.at(name);
 }
 
 // What one contender measured in all seeds, stage by stage.
 struct Measured {
-  std::vector<Estimate> suffix;              // [stages]; no runs: it does not generate
+  std::vector<Estimate> suffix;  // [stages]; no runs: it does not generate
+  Estimate bleu;
   std::vector<std::vector<Estimate>> tasks;  // [stages][groups]
 };
 
@@ -178,6 +182,37 @@ void rank(CompareReport& r, MeasureReport use, const std::vector<Estimate>& esti
   r.uses.push_back(std::move(use));
 }
 
+// A score of a corpus whose counts add up, of each seed's outputs, with resamples of seeds and texts.
+template <class Counts, class Count>
+Estimate corpus_estimate(const std::vector<std::vector<std::string>>& outputs,
+                         const std::vector<std::string>& references, Count count) {
+  const size_t runs = outputs.size(), n = references.size();
+  std::vector<std::vector<Counts>> counts(runs);
+  Estimate out;
+  for (size_t run = 0; run < runs; ++run) {
+    Counts all;
+    for (size_t i = 0; i < n; ++i) {
+      counts[run].push_back(count(outputs[run][i], std::span(&references[i], 1)));
+      all.add(counts[run].back());
+    }
+    out.runs.push_back(all.score());
+  }
+  for (int64_t r = 0; r < kResamples / 2; ++r) {
+    Draw draw_run = resampled_runs(r), draw_item = resampled_items(r);
+    std::vector<size_t> items;
+    for (size_t i = 0; i < n; ++i) items.push_back(size_t(draw_item.below(n)));
+    double sum = 0;
+    for (size_t k = 0; k < runs; ++k) {
+      const std::vector<Counts>& of_run = counts[draw_run.below(runs)];
+      Counts all;
+      for (size_t i : items) all.add(of_run[i]);
+      sum += all.score();
+    }
+    out.resamples.push_back(sum / double(runs));
+  }
+  return out;
+}
+
 // A stage of a contender, from all its seeds.
 class StageOf {
  public:
@@ -229,6 +264,7 @@ CompareReport report_of(const Comparison& comparison) {
   r.instruction_set = kernels::name_of(kernels::active_isa());
   r.version = "0.1.0";
   std::vector<std::string> titles;
+  const std::vector<ServingCost> serving = comparison.serving();
   std::vector<Measured> measured;
   std::vector<AnswerSet> sets;  // of each contender's stages
   for (const Contender& contender : k.contenders) {
@@ -241,6 +277,8 @@ CompareReport report_of(const Comparison& comparison) {
     const SuffixFormat format = suffix_format(contender.family, contender.objectives);
     c.suffix_format = enum_name(format);
     std::vector<double> own;
+    std::vector<std::vector<std::string>> outputs;  // of each seed
+    Measured m;
     StageOf pretrained("pretrained", data.suffixes), finetuned("finetuned", data.suffixes);
     for (const std::optional<TrialResult>& t : comparison.results(contender)) {
       if (!t) continue;
@@ -255,6 +293,7 @@ CompareReport report_of(const Comparison& comparison) {
       c.peak_bytes = std::max(c.peak_bytes, t->peak_bytes);
       c.unigram_entropy = t->unigram_entropy;
       own.push_back(t->own_loss);
+      if (!t->outputs.empty()) outputs.push_back(t->outputs);
       if (c.samples.empty()) c.samples = t->samples;
       pretrained.add(*t, t->suffix_losses, t->answers);
       for (const Finetuned& f : t->finetuned) finetuned.add(f, f.suffix_losses, f.answers);
@@ -263,9 +302,16 @@ CompareReport report_of(const Comparison& comparison) {
       c.own_loss = mean(own);
       c.own_sd = standard_deviation(own);
     }
+    if (!outputs.empty()) {
+      for (const std::vector<std::string>& o : outputs) {
+        c.exact_match += token_overlap(o, data.references).exact_match / double(outputs.size());
+      }
+      m.bleu = corpus_estimate<BleuCounts>(outputs, data.references, bleu_counts);
+      c.bleu.push_back(figure_of(m.bleu));
+      c.chrf.push_back(figure_of(corpus_estimate<ChrfCounts>(outputs, data.references, chrf_counts)));
+    }
     // Before finetuning a model has met only the prompts of its text.
     pretrained.answers().shown = [](const ChoiceTask& t) { return t.seen; };
-    Measured m;
     for (StageOf* stage : {&pretrained, &finetuned}) {
       if (stage->empty()) continue;
       StageReport s = stage->report();
@@ -279,6 +325,7 @@ CompareReport report_of(const Comparison& comparison) {
       c.stages.push_back(std::move(s));
       sets.push_back(stage->answers());
     }
+    if (serving.size() == k.contenders.size()) c.serving.push_back(serving[r.contenders.size()]);
     r.contenders.push_back(std::move(c));
     measured.push_back(std::move(m));
   }
@@ -303,8 +350,13 @@ CompareReport report_of(const Comparison& comparison) {
     if (!measured[i].suffix.empty()) estimates[i] = measured[i].suffix.front();
   }
   rank(r, {"generate", "suffix loss after pretraining, nats per token", true}, estimates, " nats per token");
+  if (!data.references.empty()) {
+    for (size_t i = 0; i < measured.size(); ++i) estimates[i] = measured[i].bleu;
+    rank(r, {"transform", fmt::format("BLEU of {} held-out outputs", data.references.size()), false}, estimates,
+         " BLEU");
+  }
   const char* last = data.instruction_tokens > 0 ? "after finetuning" : "after pretraining";
-  for (const char* use : {"understand", "transform"}) {
+  for (const char* use : {"understand", "transform", "judge"}) {
     const auto group = std::ranges::find(groups, use, &TaskGroup::name);
     if (group == groups.end()) continue;
     for (size_t i = 0; i < measured.size(); ++i) {
@@ -351,6 +403,7 @@ CompareReport report_of(const Comparison& comparison) {
         "encoder fills masks in their place.",
         human_count(double(data.instruction_tokens)), 100 * k.rehearsal, k.finetune_rate));
   }
+  for (const std::string& note : data.notes) r.notes.push_back(note);
   r.notes.push_back(fmt::format(
       "Intervals: 95 %, by resampling seeds and items together; a difference is claimed only if the paired interval "
       "excludes 0, every seed agrees{}.",

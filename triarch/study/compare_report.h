@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "triarch/evaluate/serving.h"
 #include "triarch/evaluate/task_scores.h"
 #include "triarch/study/compare.h"
 
@@ -60,6 +61,9 @@ struct ContenderReport {
   double peak_bytes = 0;
   double own_loss = 0, own_sd = 0, unigram_entropy = 0;  // after pretraining, nats per target
   std::vector<StageReport> stages;                       // pretrained, finetuned
+  std::vector<Figure> bleu, chrf;                        // none or one: of outputs for held-out inputs, 0 to 100
+  double exact_match = 0;                                // share of them, mean over seeds
+  std::vector<ServingCost> serving;                      // none or one
   std::vector<Sample> samples;                           // of the first seed
   std::vector<std::vector<CurvePoint>> curves;           // of each seed
 
@@ -77,6 +81,10 @@ struct ContenderReport {
     v("own_sd", own_sd, "over seeds");
     v("unigram_entropy", unigram_entropy, "of the same targets: what knowing only their frequencies gives");
     v("stages", stages, "what was measured after pretraining, and after finetuning");
+    v("bleu", bleu, "pairs: corpus BLEU of the outputs, as sacreBLEU counts it; empty: no pairs");
+    v("chrf", chrf, "pairs: chrF of the outputs, as sacreBLEU counts it; empty: no pairs");
+    v("exact_match", exact_match, "pairs: share of outputs that are their references");
+    v("serving", serving, "what it costs to serve; empty: not measured");
     v("samples", samples, "of the first seed");
     v("curves", curves, "of each seed");
   }

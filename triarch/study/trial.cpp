@@ -6,6 +6,7 @@
 #include "triarch/base/clock.h"
 #include "triarch/base/error.h"
 #include "triarch/data/vocabulary.h"
+#include "triarch/inference/generate.h"
 #include "triarch/study/samples.h"
 #include "triarch/train/learner.h"
 
@@ -247,6 +248,7 @@ class Trial {
     out_.own_loss = own_loss(learner_, many);
     out_.unigram_entropy = unigram_entropy(many, in_.vocabulary->size);
     out_.suffix_losses = suffix();
+    if (format_ != SuffixFormat::none) out_.outputs = outputs();
     out_.answers = answers();
     out_.samples = samples_of(learner_.model(), contender_, *in_.tokenizer, *in_.suffixes);
   }
@@ -254,6 +256,21 @@ class Trial {
   std::vector<double> suffix() {
     if (format_ == SuffixFormat::none) return {};
     return suffix_losses(learner_.model(), *in_.tokenizer, *in_.suffixes, format_, entrant_.rows);
+  }
+
+  std::vector<std::string> outputs() {
+    std::vector<Request> requests;
+    for (size_t i = 0; i < in_.translations; ++i) {
+      const ScoreItem& pair = in_.suffixes->items[i];
+      Request& r = requests.emplace_back();
+      r.source = pair.context;
+      r.options.sampling.temperature = 0;
+      r.options.max_tokens = int64_t(2 * pair.continuation.size() + 8);
+    }
+    std::vector<std::string> out;
+    Session session(learner_.model(), in_.tokenizer->specials());
+    for (const auto& choices : generate(session, *in_.tokenizer, std::move(requests))) out.push_back(choices[0].text);
+    return out;
   }
 
   std::vector<TaskAnswers> answers() {

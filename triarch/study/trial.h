@@ -88,6 +88,7 @@ struct TrialResult : Counters {
   double own_loss = 0;                // own objective, held out, nats per target
   double unigram_entropy = 0;         // of the same targets: what knowing only their frequencies gives
   std::vector<double> suffix_losses;  // [items of the suffix set] nats; empty: it does not generate
+  std::vector<std::string> outputs;   // pairs: what it makes of the first inputs, greedily
   std::vector<TaskAnswers> answers;   // after pretraining; empty: no tasks, or it cannot be asked
   std::vector<Finetuned> finetuned;   // none or one
   std::vector<CurvePoint> curve;
@@ -104,6 +105,7 @@ struct TrialResult : Counters {
     v("own_loss", own_loss, "own objective, held out, nats per target");
     v("unigram_entropy", unigram_entropy, "entropy of the same targets' frequencies");
     v("suffix_losses", suffix_losses, "nats of each second half");
+    v("outputs", outputs, "pairs: what it makes of the first inputs, greedily");
     v("answers", answers, "to the tasks' questions, after pretraining");
     v("finetuned", finetuned, "multitask finetuning, and what was measured after it; none or one");
     v("curve", curve, "the course of the trial");
@@ -124,6 +126,7 @@ struct TrialInputs {
   const TokenizedCorpus* instructions = nullptr;
   int64_t instruction_tokens = 0;
   double finetune_rate = 1;  // its learning rates, as a share of pretraining's
+  size_t translations = 0;   // pairs: of the suffix set, so many outputs are generated
   std::string preset;
   int64_t width = 0, layers = 0;
   int64_t context = 0, step_tokens = 0;  // tokens of a piece and of a step
