@@ -26,13 +26,22 @@ struct Options {
   FieldFlags flags;
   std::string budget, output, resume;
   int jobs = 0;
-  bool dry_run = false, json = false;
+  std::string grid;
+  bool all = false, dry_run = false, json = false;
 };
 
 CompareConfig configured(const Options& o) {
   CompareConfig config;
   config.data.inputs = o.inputs;
   if (!o.budget.empty()) set_budget(config, o.budget);
+  if (int(o.all) + int(!o.grid.empty()) + int(!o.contenders.empty()) > 1) {
+    fail(ExitCode::usage, "compare: expected one of --contenders, --all and --grid, found several");
+  }
+  if (o.all) config.contenders = all_contenders();
+  if (!o.grid.empty() && o.grid != "wang") {
+    fail(ExitCode::usage, "compare: expected --grid wang, the table of Wang et al. 2022, found '{}'", o.grid);
+  }
+  if (!o.grid.empty()) config.contenders = wang_contenders();
   for (const std::string& list : o.contenders) {
     for (size_t begin = 0; begin <= list.size();) {
       const size_t end = std::min(list.find(',', begin), list.size());
@@ -76,13 +85,25 @@ ExitCode compare(const Options& o) {
   const int jobs = o.jobs > 0 ? o.jobs : thread_count();
   std::unique_ptr<Comparison> comparison;
   if (!o.resume.empty()) {
-    if (!o.inputs.empty() || !o.budget.empty() || !o.contenders.empty() || !o.flags.assignments().empty()) {
+    if (!o.inputs.empty() || !o.budget.empty() || !o.contenders.empty() || o.all || !o.grid.empty() ||
+        !o.flags.assignments().empty()) {
       fail(ExitCode::usage, "compare: --resume goes on with what '{}' was asked; leave out texts, budget and settings",
            o.resume);
     }
     comparison = Comparison::open(o.resume);
   } else {
-    comparison = Comparison::create(configured(o), o.output, jobs, o.dry_run);
+    const StopSignals signals;
+    Progress line(100);
+    line.set_unit("% swept");
+    comparison = Comparison::create(configured(o), o.output, jobs, o.dry_run, [&](double share) {
+      line.update(int64_t(100 * share), share, 0, {}, false);
+      return stop_signal() == 0;
+    });
+    line.finish();
+    if (!comparison) {
+      say("stopped", "in the sweep of learning rates; nothing was begun");
+      return stop_exit_code();
+    }
   }
   const int at_once = std::min<int>(jobs, int(comparison->trials().size()));
   print_plan(*comparison, at_once);
@@ -135,8 +156,13 @@ Action declare_compare(CLI::App& app) {
                  "on the built-in world, 3m on a text")
       ->group("General");
   app.add_option("--contenders", o->contenders,
-                 "family or family:objective+objective, separated by commas; default: causal, prefix, encoder_decoder, "
+                 "family, family:objective+objective, or family/variant:..., separated by commas; default: causal, "
+                 "prefix, encoder_decoder, "
                  "encoder, each with its usual objective")
+      ->group("General");
+  app.add_flag("--all", o->all, "every family with every objective of the paper's grid, and variants")
+      ->group("General");
+  app.add_option("--grid", o->grid, "wang: architecture x objective, with and without finetuning (Wang et al. 2022)")
       ->group("General");
   app.add_option("-j,--jobs", o->jobs, "runs at a time, each on one core; default: the cores this process may use")
       ->group("General");
@@ -150,7 +176,7 @@ Action declare_compare(CLI::App& app) {
   std::vector<Field> fields = fields_of(defaults);
   // These have flags of their own, or are not for people.
   std::erase_if(fields, [](const Field& f) {
-    return f.name == "contenders" || f.name == "tokens" || f.name == "seconds" || f.name == "hash";
+    return f.name == "contenders" || f.name == "tokens" || f.name == "seconds" || f.name == "hash" || f.name == "swept";
   });
   o->flags.declare(app, fields,
                    {{"lr", "optimizer.learning_rate"}, {"optim", "optimizer.kind"}, {"block_size", "context"}});

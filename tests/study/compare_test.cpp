@@ -175,6 +175,31 @@ TEST_F(CompareTest, LearnsFromATextAndFromPairs) {
   EXPECT_EQ(report_of(*p).finished, 3);
 }
 
+TEST_F(CompareTest, SweepsLearningRates) {
+  CompareConfig config = small_world();
+  config.contenders = {parse_contender("causal"), parse_contender("encoder")};
+  config.sweep = true;
+  config.optimizer.muon_learning_rate = 1;  // far too high: lower ones win
+  config.optimizer.learning_rate = 0.1;
+  EXPECT_EQ(Comparison::create(config, folder_ / "stopped", 2, false, [](double) { return false; }), nullptr);
+  EXPECT_FALSE(fs::exists(folder_ / "stopped"));
+  const auto c = Comparison::create(config, folder_ / "swept", 2);
+  const CompareConfig& k = c->config();
+  ASSERT_EQ(k.swept.size(), 2 * std::size(kSweptRates));
+  for (size_t i = 0; i < 2; ++i) {
+    for (const SweepPoint& p : k.swept) {
+      if (p.contender != k.contenders[i].name) continue;
+      const auto best = std::ranges::find_if(
+          k.swept, [&](const SweepPoint& q) { return q.contender == p.contender && q.rate == k.contenders[i].rate; });
+      EXPECT_LE(best->loss, p.loss);
+      EXPECT_GT(p.loss, 0);
+    }
+    EXPECT_LT(k.contenders[i].rate, 1);
+  }
+  // Resumed without sweeping again.
+  EXPECT_EQ(Comparison::open(folder_ / "swept")->config().contenders[0].rate, k.contenders[0].rate);
+}
+
 TEST(CompareBudget, InWords) {
   CompareConfig c;
   set_budget(c, "3m");
@@ -193,6 +218,24 @@ TEST(Contenders, InWords) {
   EXPECT_EQ(parse_contender("causal").name, "causal-next_token");
   EXPECT_EQ(parse_contender("encoder_decoder:span_corruption+prefix_lm").title(),
             "encoder-decoder (span corruption + prefix LM)");
+  EXPECT_EQ(parse_contender("causal@0.25").text(), "causal:next_token@0.25");
+  EXPECT_EQ(parse_contender("encoder_decoder").text(), "encoder_decoder:span_corruption+prefix_lm");
+  for (const char* wrong : {"causal@", "causal@0", "causal@-1", "causal@fast", "causal@1e9"}) {
+    EXPECT_THROW(parse_contender(wrong), Error) << wrong;
+  }
+  EXPECT_EQ(parse_contender("encoder_decoder/shared:prefix_lm").text(), "encoder_decoder/shared:prefix_lm");
+  EXPECT_EQ(parse_contender("encoder/forward_backward").title(), "forward-backward encoder (masked LM)");
+  for (const char* wrong : {"causal/shared", "encoder_decoder/forward_backward", "encoder/", "encoder/none"}) {
+    EXPECT_THROW(parse_contender(wrong), Error) << wrong;
+  }
+  EXPECT_EQ(wang_contenders().size(), 6u);
+  EXPECT_EQ(all_contenders().size(), 12u);
+  for (const Contender& c : all_contenders()) {
+    EXPECT_EQ(parse_contender(c.text()).name, c.name);
+    const ModelSpec spec = model_of(c, "world", 64, 2, 222, 64);
+    EXPECT_EQ(spec.share_stacks, c.variant == Variant::shared);
+    EXPECT_EQ(spec.encoder.layers, !spec.has_encoder() ? 0 : c.variant == Variant::half ? 1 : 2);
+  }
   EXPECT_THROW(parse_contender("causl"), Error);
   EXPECT_THROW(parse_contender("encoder:next_token"), Error);
   EXPECT_THROW(parse_contender("causal:next_tokn"), Error);

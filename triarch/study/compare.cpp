@@ -4,7 +4,6 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
-#include <exception>
 #include <map>
 #include <mutex>
 #include <numeric>
@@ -14,9 +13,9 @@
 #include "triarch/base/error.h"
 #include "triarch/base/files.h"
 #include "triarch/base/signals.h"
-#include "triarch/base/threads.h"
 #include "triarch/evaluate/statistics.h"
 #include "triarch/study/compare_data.h"
+#include "triarch/study/workers.h"
 
 namespace triarch {
 namespace {
@@ -41,29 +40,6 @@ struct ServingTable {
     v("contenders", contenders, "in their order");
   }
 };
-
-// f(i) for i in [0, n) on `jobs` threads that each work alone; the first exception is thrown at the end.
-template <class F>
-void on_threads(int jobs, int64_t n, const F& f) {
-  std::atomic<int64_t> next = 0;
-  std::exception_ptr error;
-  std::mutex mutex;
-  const auto work = [&] {
-    set_this_thread_serial(true);
-    try {
-      for (int64_t i = next++; i < n; i = next++) f(i);
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      if (!error) error = std::current_exception();
-      next = n;
-    }
-    set_this_thread_serial(false);
-  };
-  std::vector<std::thread> threads;
-  for (int j = 0; j < jobs; ++j) threads.emplace_back(work);
-  for (std::thread& t : threads) t.join();
-  if (error) std::rethrow_exception(error);
-}
 
 // Larger models first.
 struct Shape {
@@ -158,11 +134,13 @@ TrialInputs Comparison::inputs() const {
 void Comparison::plan(int jobs, bool timed) {
   TrialInputs in = inputs();
   costs_.assign(config_.contenders.size(), {});
-  on_threads(std::min<int>(jobs, int(costs_.size())), int64_t(costs_.size()),
-             [&](int64_t i) { costs_[size_t(i)] = trial_cost(config_.contenders[size_t(i)], in, timed ? 0.4 : 0); });
+  each_on_a_thread(std::min<int>(jobs, int(costs_.size())), int64_t(costs_.size()), [&](int64_t i) {
+    costs_[size_t(i)] = trial_cost(config_.contenders[size_t(i)], in, timed ? 0.4 : 0);
+  });
 }
 
-std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path folder, int jobs, bool dry) {
+std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path folder, int jobs, bool dry,
+                                               const std::function<bool(double)>& sweeping) {
   CompareData data = read_compare_data(config, nullptr);
   config.hash = data.hash;
   std::unique_ptr<Comparison> c(new Comparison(std::move(config), std::move(data)));
@@ -215,6 +193,10 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
     for (const Contender& contender : k.contenders) c->trials_.push_back(trial_name(contender, seed));
   }
   if (dry) return c;
+  if (k.sweep && k.swept.empty()) {
+    k.swept = triarch::sweep(k.contenders, c->inputs(), 1, jobs, sweeping);
+    if (k.swept.empty()) return nullptr;
+  }
   std::error_code error;
   if (folder.empty()) {
     for (int n = 1;; ++n) {
@@ -360,7 +342,7 @@ bool Comparison::work(int jobs, const CompareEvents& events) {
   }
   std::atomic<bool> stopped = false;
   for (;;) {
-    on_threads(jobs, jobs, [&](int64_t) {
+    each_on_a_thread(jobs, jobs, [&](int64_t) {
       while (!stopped && stop_signal() == 0) {
         const std::optional<std::string> name = queue.claim(trials_);
         if (!name) return;

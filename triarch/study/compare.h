@@ -17,6 +17,7 @@
 #include "triarch/evaluate/serving.h"
 #include "triarch/study/contender.h"
 #include "triarch/study/queue.h"
+#include "triarch/study/sweep.h"
 #include "triarch/study/trial.h"
 #include "triarch/train/data.h"
 
@@ -36,6 +37,8 @@ struct CompareConfig {
   int64_t primer_tokens = -1;  // world: refrains that come first; -1: a quarter, at most 100k
   OptimizerConfig optimizer;
   Schedule schedule;
+  bool sweep = false;             // finds each contender's learning rates first
+  std::vector<SweepPoint> swept;  // what was found
   // Multitask finetuning after pretraining, where there are tasks to train.
   int64_t finetune_tokens = -1;            // -1: three for every eight of pretraining; 0: none
   double finetune_rate = 0.6;              // its learning rates, as a share of pretraining's
@@ -66,6 +69,8 @@ struct CompareConfig {
       "built-in world: tokens of refrains that come first; -1: a quarter, at most 100k");
     v.group("optimizer", optimizer, "AdamW, or Muon for matrices");
     v.group("schedule", schedule, "learning rate over a run");
+    v("sweep", sweep, "find each contender's learning rates first: five runs of each");
+    v("swept", swept, "learning rates that were tried");
     v("suffix_items", suffix_items, "held-out texts that the suffix loss is measured on");
     v("finetune_tokens", finetune_tokens,
       "tokens of multitask finetuning, where there are tasks to train; -1: three for every eight of pretraining; 0: "
@@ -119,8 +124,9 @@ class Comparison {
  public:
   // Resolves the configuration, prepares the data and makes the folder: `folder`, or runs/compare-<text>-NNNN. With a
   // budget in seconds it times every contender for a moment, on `jobs` threads as later. `dry`: without the folder.
+  // `sweeping` is told the share of a sweep that is done; false ends all, with nothing made and no comparison.
   static std::unique_ptr<Comparison> create(CompareConfig config, std::filesystem::path folder, int jobs,
-                                            bool dry = false);
+                                            bool dry = false, const std::function<bool(double)>& sweeping = {});
   static std::unique_ptr<Comparison> open(const std::filesystem::path& folder);
 
   const std::filesystem::path& folder() const { return folder_; }

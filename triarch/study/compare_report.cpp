@@ -42,8 +42,7 @@ void equalities(const Comparison& comparison, CompareReport& r) {
       "the text, its split and the tokenizer", "the seeds, and with each seed the order of the text",
       fmt::format("tokens seen ({}) and optimizer steps ({}): every step shows the same pieces to all",
                   human_count(total(all.front(), &StageReport::tokens)), total(all.front(), &StageReport::steps)),
-      fmt::format("width {}, layers per stack {}, preset {}, optimizer and learning rates", k.width, k.layers,
-                  k.preset)};
+      fmt::format("width {}, layers per stack {}, preset {}, optimizer", k.width, k.layers, k.preset)};
   const auto tell = [&](const char* what, const auto& value) {
     const auto [low, high] = std::ranges::minmax(all, {}, value);
     if (value(low) == value(high)) {
@@ -58,7 +57,20 @@ void equalities(const Comparison& comparison, CompareReport& r) {
   r.unequal.push_back(
       "what own losses measure: each is of its own objective's targets; compare a contender's with the "
       "unigram entropy beside it, not with another's");
-  r.unequal.push_back("how well the learning rates suit each contender: they were found for causal decoders");
+  std::string rates;
+  for (const Contender& c : k.contenders) {
+    rates += fmt::format("{}{:.2g} ({})", rates.empty() ? "" : ", ", c.rate, c.title());
+  }
+  const bool world = comparison.data().world, within = k.width >= kSweptWidths[0] && k.width <= kSweptWidths[1];
+  r.unequal.push_back(
+      fmt::format("learning rates: {} of Muon {} and AdamW {}, {}", rates, k.optimizer.muon_learning_rate,
+                  k.optimizer.learning_rate,
+                  !k.swept.empty() ? "found for each on these data"
+                  : world && within
+                      ? "found for each on the built-in world"
+                      : fmt::format("found for each on the built-in world at widths of {} to {}, which is not what is "
+                                    "compared here; --sweep finds them on these data",
+                                    kSweptWidths[0], kSweptWidths[1])));
 }
 
 // All that differs from the defaults, as flags: resolved sizes too, so that a repetition is one on any machine.
@@ -67,18 +79,14 @@ std::string command_of(const CompareConfig& config) {
   for (const std::string& input : config.data.inputs) command += " " + input;
   command += fmt::format(" --budget {}tokens", config.tokens);
   std::string contenders;
-  for (const Contender& c : config.contenders) {
-    std::string spec = c.name;
-    spec[spec.find('-')] = ':';
-    contenders += (contenders.empty() ? "" : ",") + spec;
-  }
+  for (const Contender& c : config.contenders) contenders += (contenders.empty() ? "" : ",") + c.text();
   command += " --contenders " + contenders;
   CompareConfig now = config, usual;
   const std::vector<Field> is = flatten(fields_of(now)), was = flatten(fields_of(usual));
   for (const Field& f : is) {
     const auto before = std::ranges::find(was, f.name, &Field::name);
     if (f.kind != Field::Kind::scalar || before == was.end() || f.print() == before->print()) continue;
-    if (f.name == "tokens" || f.name == "seconds" || f.name == "hash") continue;
+    if (f.name == "tokens" || f.name == "seconds" || f.name == "hash" || f.name == "sweep") continue;
     std::string flag = f.name;
     std::ranges::replace(flag, '_', '-');
     command += fmt::format(" --{} {}", flag, f.print());

@@ -1,5 +1,8 @@
 #include "triarch/study/contender.h"
 
+#include <algorithm>
+#include <charconv>
+
 #include "triarch/base/error.h"
 
 namespace triarch {
@@ -14,15 +17,26 @@ ObjectiveSpec objective_of(ObjectiveKind kind) {
   return o;
 }
 
-Contender contender(Family family, const std::vector<ObjectiveKind>& kinds) {
+Contender contender(Family family, const std::vector<ObjectiveKind>& kinds, Variant variant = Variant::plain) {
+  const bool both = family == Family::encoder_decoder, fits = variant == Variant::forward_backward
+                                                                  ? family == Family::encoder
+                                                                  : variant == Variant::plain || both;
+  if (!fits) {
+    fail(ExitCode::usage,
+         "contenders: expected shared or half of an encoder_decoder, or forward_backward of an encoder, found {} of {}",
+         enum_name(variant), enum_name(family));
+  }
   Contender c;
   c.family = family;
+  c.variant = variant;
   c.name = enum_name(family);
+  if (variant != Variant::plain) c.name += fmt::format("_{}", enum_name(variant));
   for (size_t i = 0; i < kinds.size(); ++i) {
     check_pairing(family, kinds[i]);
     c.objectives.push_back(objective_of(kinds[i]));
     c.name += (i == 0 ? "-" : "+") + std::string(enum_name(kinds[i]));
   }
+  c.rate = swept_rate(family, c.objectives);
   return c;
 }
 
@@ -77,15 +91,51 @@ std::string title_of(Family family) {
 }
 
 std::string Contender::title() const {
-  std::string s = title_of(family) + " (";
+  std::string s = title_of(family);
+  if (variant == Variant::shared) s = "shared " + s;
+  if (variant == Variant::half) s = "half-depth " + s;
+  if (variant == Variant::forward_backward) s = "forward-backward " + s;
+  s += " (";
   for (size_t i = 0; i < objectives.size(); ++i) s += (i == 0 ? "" : " + ") + title_of(objectives[i].kind);
   return s + ")";
+}
+
+double swept_rate(Family, const std::vector<ObjectiveSpec>&) { return 1; }
+
+std::string Contender::text() const {
+  std::string s = enum_name(family);
+  if (variant != Variant::plain) s += fmt::format("/{}", enum_name(variant));
+  for (size_t i = 0; i < objectives.size(); ++i) s += (i == 0 ? ":" : "+") + std::string(enum_name(objectives[i].kind));
+  return rate == swept_rate(family, objectives) ? s : s + fmt::format("@{}", rate);
 }
 
 std::vector<Contender> default_contenders() {
   std::vector<Contender> all;
   for (Family f : {Family::causal, Family::prefix, Family::encoder_decoder, Family::encoder}) {
     all.push_back(contender(f, usual_objectives(f)));
+  }
+  return all;
+}
+
+std::vector<Contender> wang_contenders() {
+  std::vector<Contender> all;
+  for (Family f : {Family::causal, Family::prefix, Family::encoder_decoder}) {
+    all.push_back(contender(f, {f == Family::causal ? ObjectiveKind::next_token : ObjectiveKind::prefix_lm}));
+    all.push_back(contender(f, {ObjectiveKind::span_corruption}));
+  }
+  return all;
+}
+
+std::vector<Contender> all_contenders() {
+  std::vector<Contender> all = default_contenders();
+  std::vector<Contender> more = wang_contenders();
+  for (Variant v : {Variant::shared, Variant::half}) {
+    more.push_back(contender(Family::encoder_decoder, usual_objectives(Family::encoder_decoder), v));
+  }
+  more.push_back(contender(Family::encoder, usual_objectives(Family::encoder), Variant::forward_backward));
+  more.push_back(contender(Family::permutation, usual_objectives(Family::permutation)));
+  for (const Contender& c : more) {
+    if (std::ranges::find(all, c.name, &Contender::name) == all.end()) all.push_back(c);
   }
   return all;
 }
@@ -99,9 +149,23 @@ std::vector<Contender> pair_contenders() {
 }
 
 Contender parse_contender(std::string_view text) {
-  const size_t colon = text.find(':');
-  const Family family = named<Family>("a family", text.substr(0, colon));
-  if (colon == std::string_view::npos) return contender(family, usual_objectives(family));
+  if (const size_t at = text.find('@'); at != std::string_view::npos) {
+    Contender c = parse_contender(text.substr(0, at));
+    const std::string_view share = text.substr(at + 1);
+    const auto [end, error] = std::from_chars(share.data(), share.data() + share.size(), c.rate);
+    if (error != std::errc() || end != share.data() + share.size() || !(c.rate > 0 && c.rate <= 100)) {
+      fail(ExitCode::usage,
+           "contenders: expected a share of the learning rates behind '@', above 0, at most 100, found '{}'", share);
+    }
+    return c;
+  }
+  const size_t colon = text.find(':'), slash = text.substr(0, colon).find('/');
+  const Family family = named<Family>("a family", text.substr(0, std::min(colon, slash)));
+  const Variant variant =
+      slash == std::string_view::npos
+          ? Variant::plain
+          : named<Variant>("a variant", text.substr(slash + 1, std::min(colon, text.size()) - slash - 1));
+  if (colon == std::string_view::npos) return contender(family, usual_objectives(family), variant);
   std::vector<ObjectiveKind> kinds;
   for (std::string_view rest = text.substr(colon + 1);;) {
     const size_t plus = rest.find('+');
@@ -109,12 +173,15 @@ Contender parse_contender(std::string_view text) {
     if (plus == std::string_view::npos) break;
     rest.remove_prefix(plus + 1);
   }
-  return contender(family, kinds);
+  return contender(family, kinds, variant);
 }
 
 ModelSpec model_of(const Contender& contender, const std::string& preset_name, int64_t width, int64_t layers,
                    int64_t vocabulary, int64_t context) {
-  ModelSpec spec = preset(preset_name, contender.family, width, layers);
+  const bool half = contender.variant == Variant::half;
+  ModelSpec spec = preset(preset_name, contender.family, width, half ? std::max<int64_t>(1, layers / 2) : layers);
+  spec.share_stacks = contender.variant == Variant::shared;
+  if (contender.variant == Variant::forward_backward) spec.encoder.visibility = Visibility::forward_backward;
   spec.vocabulary = vocabulary;
   // A reconstruction asked for a suffix is the longest sequence: start, first half and second half.
   spec.max_positions = 2 * context + 16;

@@ -11,11 +11,30 @@
 
 namespace triarch {
 
+// What of the shared shape a contender changes.
+enum class Variant : uint8_t {
+  plain,
+  shared,            // an encoder-decoder whose stacks have the same weights (T5, table 2: P parameters, not 2P)
+  half,              // an encoder-decoder with half of the layers in each stack (half of the operations)
+  forward_backward,  // an encoder whose heads look forward or backward, not both
+};
+template <>
+struct EnumNames<Variant> {
+  static constexpr std::pair<Variant, const char*> table[] = {{Variant::plain, "plain"},
+                                                              {Variant::shared, "shared"},
+                                                              {Variant::half, "half"},
+                                                              {Variant::forward_backward, "forward_backward"}};
+};
+
 struct Contender {
   std::string name;  // also of its files: "causal-next_token"
   Family family = Family::causal;
+  Variant variant = Variant::plain;
   std::vector<ObjectiveSpec> objectives;
+  double rate = 1;  // its learning rates, as a share of the comparison's
 
+  // As parse_contender reads it: "encoder_decoder/shared:span_corruption+prefix_lm@0.6".
+  std::string text() const;
   // "encoder-decoder (span corruption + prefix LM)"
   std::string title() const;
 
@@ -23,7 +42,9 @@ struct Contender {
   void fields(V& v) {
     v("name", name, "name in tables and of files");
     v("family", family, "encoder, causal, prefix, encoder_decoder or permutation");
+    v("variant", variant, "plain, shared, half or forward_backward");
     v("objectives", objectives, "a mixture of objectives");
+    v("rate", rate, "its learning rates, as a share of the comparison's");
   }
 };
 
@@ -34,11 +55,24 @@ std::string title_of(Family family);
 // One of each way to learn from a text. The encoder-decoder learns from spans and from prefixes, half and half: from
 // spans alone it never sees a continuation, and at small budgets it learns next to nothing (docs/log.md).
 std::vector<Contender> default_contenders();
+// The usual ones; causal, prefix and encoder-decoder with every objective of the grid of Wang et al. 2022 (next token
+// or prefix LM, and span corruption); encoder-decoders of shared and of half as many layers, an encoder of forward and
+// backward heads, and a permutation LM.
+std::vector<Contender> all_contenders();
+// The paper's own table: causal, prefix and encoder-decoder x {next token or prefix LM, span corruption}.
+std::vector<Contender> wang_contenders();
+
+// The share of the comparison's learning rates that suits a family and its objectives: the winners of the sweep in
+// docs/results/rates.md, on the built-in world at widths of 32 to 128; 1 for those that were not swept.
+double swept_rate(Family family, const std::vector<ObjectiveSpec>& objectives);
+constexpr int64_t kSweptWidths[] = {32, 128};
+
 // Those that learn from pairs of an input and its target.
 std::vector<Contender> pair_contenders();
 
-// "causal" (with its usual objective), "causal:next_token", "encoder_decoder:span_corruption+prefix_lm". Usage error
-// for unknown names and for pairings that make no sense.
+// "causal" (with its usual objective), "causal:next_token", "encoder_decoder/shared:span_corruption+prefix_lm"; with a
+// share of the learning rates other than the usual one "causal:next_token@0.6". Usage error for unknown names, for
+// shares that are none and for pairings that make no sense.
 Contender parse_contender(std::string_view text);
 
 // The family's model of the shared shape.

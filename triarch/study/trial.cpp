@@ -153,6 +153,12 @@ class Work {
   double all_, done_ = 0;
 };
 
+OptimizerConfig scaled(OptimizerConfig optimizer, double rate) {
+  optimizer.learning_rate *= rate;
+  optimizer.muon_learning_rate *= rate;
+  return optimizer;
+}
+
 struct Stopped {};  // thrown inside of a trial
 
 // One trial on its way.
@@ -163,7 +169,7 @@ class Trial {
         in_(in),
         entrant_(contender, in),
         pretraining_(in.stages, in.cut ? in.context : 0, in.step_tokens, seed),
-        learner_(entrant_.spec, in.precision, in.optimizer),
+        learner_(entrant_.spec, in.precision, scaled(in.optimizer, contender.rate)),
         format_(suffix_format(contender.family, contender.objectives)),
         few_(part_of(*in.suffixes, 64)),
         some_(entrant_.held_out(in, in.validation_tokens)),
