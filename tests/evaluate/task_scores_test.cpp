@@ -31,31 +31,31 @@ TEST(TaskScores, MedianOverTemplatesThenMeanOverTasksAboveTheContextLeftOut) {
               {{"with", 0, half, half}, {"with", 1, yes, no}, {"with", 2, no, no}, {"without", 0, no, ""}}};
   const TaskScores s = task_scores({&set, 1}, tasks, groups, 200).front();
   ASSERT_EQ(s.tasks.size(), 2u);
-  // "with": medians 1 and .5 against 0; "without": .5 and 0 against .25.
+  // "with": medians 1 and .5 against 0, but half is guessed; "without": .5 and 0 against .25.
   EXPECT_DOUBLE_EQ(s.tasks[0].accuracy, 0.75);
   EXPECT_DOUBLE_EQ(s.tasks[0].bare, 0);
-  EXPECT_DOUBLE_EQ(s.tasks[0].score, 0.75);
+  EXPECT_DOUBLE_EQ(s.tasks[0].score, 0.5);
   EXPECT_NEAR(s.tasks[1].score, (1.0 / 3 - 1.0 / 3) / 2, 1e-12);
   EXPECT_NEAR(s.groups[0].runs[0], (1 + 1.0 / 3) / 2, 1e-12);
-  EXPECT_NEAR(s.groups[0].runs[1], (0.5 - 1.0 / 3) / 2, 1e-12);
+  EXPECT_NEAR(s.groups[0].runs[1], (0 - 1.0 / 3) / 2, 1e-12);
   // Template 0 alone: 1 and .5 against .5.
   EXPECT_NEAR(s.groups[1].runs[0], (1 + 1.0 / 3) / 2, 1e-12);
   EXPECT_NEAR(s.groups[1].runs[1], (0 - 1.0 / 3) / 2, 1e-12);
   EXPECT_TRUE(s.groups[2].runs.empty());
-  // In both runs at least 20 answers turn right and none turns wrong.
-  EXPECT_TRUE(s.tasks[0].above);
+  // In both runs at least 20 answers turn right and none turns wrong, but in the second no more than half are right.
+  EXPECT_FALSE(s.tasks[0].above);
   EXPECT_FALSE(s.tasks[1].above);
-  EXPECT_EQ(s.above, 1);
   EXPECT_EQ(s.groups[0].resamples.size(), 200u);
   const Interval interval = s.groups[0].interval();
   EXPECT_LT(interval.low, s.groups[0].mean());
   EXPECT_GT(interval.high, s.groups[0].mean());
 
-  // By the templates shown: without the second, no context helps in the second run.
-  set.shown = [](const ChoiceTask& t) { return t.wrapper != 1; };
+  // By the templates shown: under the second all are right with the context, none without.
+  set.shown = [](const ChoiceTask& t) { return t.wrapper == 1 || t.name == "without"; };
   const TaskScores other = task_scores({&set, 1}, tasks, groups, 20).front();
-  EXPECT_FALSE(other.tasks[0].above);
-  EXPECT_DOUBLE_EQ(other.tasks[0].accuracy, (0.5 + 0.25) / 2);
+  EXPECT_TRUE(other.tasks[0].above);
+  EXPECT_EQ(other.above, 1);
+  EXPECT_DOUBLE_EQ(other.tasks[0].accuracy, 1);
 }
 
 TEST(TaskScores, ArePairedBetweenSets) {

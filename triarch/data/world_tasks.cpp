@@ -215,12 +215,12 @@ Item reverse(Draw& draw) {
   return {"what is it backwards", "", "backwards it is :", phrase(answer), with_other_orders(draw, answer), context};
 }
 
-// Three different numbers, ascending.
-std::vector<size_t> three_numbers(Draw& draw) {
+// `n` different numbers, ascending.
+std::vector<size_t> some_numbers(Draw& draw, size_t n) {
   std::vector<size_t> values(numbers.size());
   for (size_t i = 0; i < values.size(); ++i) values[i] = i;
   draw.shuffle(values.data(), values.size());
-  values.resize(3);
+  values.resize(n);
   std::sort(values.begin(), values.end());
   return values;
 }
@@ -237,20 +237,37 @@ Words named(const std::vector<size_t>& values) {
   return names;
 }
 
+// Who knows how numbers are ordered, but has not read the list, should not find the answer: among the candidates are
+// ascending numbers that are not all in the list, and a number beyond its end.
+
 Item sort(Draw& draw) {
-  const Words list = named(three_numbers(draw));
+  const std::vector<size_t> values = some_numbers(draw, 5);
+  std::vector<size_t> order = {0, 1, 2, 3, 4};
+  draw.shuffle(order.data(), order.size());
+  const auto without = [&](size_t a, size_t b) {
+    std::vector<size_t> rest;
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (i != order[a] && i != order[b]) rest.push_back(values[i]);
+    }
+    return named(rest);
+  };
+  const Words list = without(0, 1);
   const std::string context = listed(draw, list);
-  return {"what is it in order", "", "in order :", phrase(list), with_other_orders(draw, list), context};
+  const Words candidates = {phrase(list), phrase(without(0, 2)), phrase(without(1, 2)),
+                            with_other_orders(draw, list)[1]};
+  return {"what is it in order", "", "in order :", phrase(list), candidates, context};
 }
 
 Item largest(Draw& draw) {
-  const Words list = named(three_numbers(draw));
-  return {"which is the largest", "", "the largest is", list.back(), list, listed(draw, list)};
+  const Words four = named(some_numbers(draw, 4));
+  const Words list(four.begin(), four.end() - 1);
+  return {"which is the largest", "", "the largest is", list.back(), four, listed(draw, list)};
 }
 
 Item smallest(Draw& draw) {
-  const Words list = named(three_numbers(draw));
-  return {"which is the smallest", "", "the smallest is", list.front(), list, listed(draw, list)};
+  const Words four = named(some_numbers(draw, 4));
+  const Words list(four.begin() + 1, four.end());
+  return {"which is the smallest", "", "the smallest is", list.front(), four, listed(draw, list)};
 }
 
 Item pattern(Draw& draw) {

@@ -9,9 +9,11 @@ namespace {
 
 constexpr double kLevel = 0.01;
 
-// Of one task under one template.
+// Of one task under one template, or the medians over its templates.
 struct Cell {
   double right = 0, bare = 0;  // shares
+  double chance = 0;
+  double score() const { return chance < 1 ? (right - std::max(bare, chance)) / (1 - chance) : 0; }
 };
 
 Cell cell_of(const TaskAnswers& a, double chance, std::span<const double> counts) {
@@ -21,10 +23,8 @@ Cell cell_of(const TaskAnswers& a, double chance, std::span<const double> counts
     if (!a.bare.empty()) bare += a.bare[i] == '1' ? counts[i] : 0;
   }
   const double n = double(counts.size());  // of draws, too
-  return {right / n, a.bare.empty() ? chance : bare / n};
+  return {right / n, a.bare.empty() ? chance : bare / n, chance};
 }
-
-double normalised(double accuracy, double chance) { return chance < 1 ? (accuracy - chance) / (1 - chance) : 0; }
 
 // Tasks by name, each with its cells that a group holds.
 struct TaskCells {
@@ -45,24 +45,22 @@ std::vector<TaskCells> cells_of(std::span<const ChoiceTask> tasks,
 }
 
 Cell median_of(const TaskCells& task, std::span<const Cell> cells) {
-  std::vector<double> right, bare;
+  std::vector<double> right, bare, chance;
   for (size_t c : task.cells) {
     right.push_back(cells[c].right);
     bare.push_back(cells[c].bare);
+    chance.push_back(cells[c].chance);
   }
-  return {quantile(right, 0.5), quantile(bare, 0.5)};
+  return {quantile(right, 0.5), quantile(bare, 0.5), quantile(chance, 0.5)};
 }
 
 double score_of(const std::vector<TaskCells>& group, std::span<const Cell> cells) {
   double sum = 0;
-  for (const TaskCells& task : group) {
-    const Cell m = median_of(task, cells);
-    sum += normalised(m.right, m.bare);
-  }
+  for (const TaskCells& task : group) sum += median_of(task, cells).score();
   return sum / double(group.size());
 }
 
-// That context helps, all templates of the task together.
+// That the model does more than guess, and that context helps, all templates of the task together.
 double p_value(const TaskCells& task, const std::vector<TaskAnswers>& run, std::span<const ChoiceTask> tasks) {
   int64_t gained = 0, lost = 0, right = 0, items = 0;
   double chance = 0;
@@ -78,8 +76,8 @@ double p_value(const TaskCells& task, const std::vector<TaskAnswers>& run, std::
       lost += a.right[i] == '0' && a.bare[i] == '1';
     }
   }
-  if (contexts) return binomial_tail(gained, gained + lost, 0.5);
-  return binomial_tail(right, items, chance / double(items));
+  const double guessing = binomial_tail(right, items, chance / double(items));
+  return contexts ? std::max(guessing, binomial_tail(gained, gained + lost, 0.5)) : guessing;
 }
 
 void check(const AnswerSet& set, std::span<const ChoiceTask> tasks) {
@@ -110,7 +108,7 @@ void list_tasks(const AnswerSet& set, std::span<const ChoiceTask> tasks,
       const double n = double(set.runs.size());
       out.tasks[t].accuracy += m.right / n;
       out.tasks[t].bare += m.bare / n;
-      out.tasks[t].score += normalised(m.right, m.bare) / n;
+      out.tasks[t].score += m.score() / n;
       p.push_back(p_value(shown[t], set.runs[r], tasks));
     }
     const std::vector<bool> rejected = holm(p, kLevel);

@@ -1,6 +1,12 @@
 // What answers to choice tasks amount to, over prompt templates, tasks and runs (Wang et al. 2022, section 2.3: the
 // median over prompts, then the mean over tasks), with what the papers left out: the score counts from the answers
-// given without the context, and resamples of runs and items give it an interval.
+// given without the context, and resamples of runs and items give it an interval. The score of a task is
+//
+//   (accuracy - max(bare, chance)) / (1 - chance)
+//
+// with what is right without the context (bare) and one in the number of candidates (chance): a prior that finds
+// answers is taken off, and one that misleads does not count for the model. (Divided by 1 - bare, a task that a prior
+// solves would outweigh all others.)
 #pragma once
 
 #include <functional>
@@ -38,8 +44,8 @@ struct TaskFigures {
   std::string task, depth, use;
   bool held_out = false;
   double accuracy = 0;  // median over templates, mean over runs
-  double bare = 0;      // the same without context: chance; of questions without context one in the candidates
-  double score = 0;     // (accuracy - bare) / (1 - bare), mean over runs
+  double bare = 0;      // the same without context; of questions without context one in the candidates
+  double score = 0;     // see above, mean over runs
   bool above = false;   // above chance in every run
 
   template <class V>
@@ -49,9 +55,11 @@ struct TaskFigures {
     v("use", use, "understand or transform");
     v("held_out", held_out, "no task of finetuning");
     v("accuracy", accuracy, "median over prompt templates, mean over seeds");
-    v("bare", bare, "the same with the context left out: chance");
-    v("score", score, "(accuracy - bare) / (1 - bare), mean over seeds");
-    v("above", above, "above chance in every seed: one-sided sign test, Holm over the tasks, p < .01");
+    v("bare", bare, "the same with the context left out");
+    v("score", score, "(accuracy - max(bare, chance)) / (1 - chance), mean over seeds");
+    v("above", above,
+      "above chance in every seed: one-sided tests against the context left out and against guessing, Holm over the "
+      "tasks, p < .01");
   }
 };
 
@@ -68,10 +76,10 @@ struct TaskScores {
   int64_t above = 0;               // tasks above chance
 };
 
-// Above chance: answers that the context turns from wrong to right against those that it turns from right to wrong
-// (where there is no context: right answers against one in the number of candidates), p < .01 after Holm's correction
-// over the tasks, in each run. All sets draw the same items and runs, so their estimates are paired. Error if answers
-// and tasks do not fit.
+// Above chance: right answers against one in the number of candidates and, where there is a context, answers that it
+// turns from wrong to right against those that it turns from right to wrong; both p < .01 after Holm's correction over
+// the tasks, in each run. All sets draw the same items and runs, so their estimates are paired. Error if answers and
+// tasks do not fit.
 std::vector<TaskScores> task_scores(std::span<const AnswerSet> sets, std::span<const ChoiceTask> tasks,
                                     std::span<const TaskGroup> groups, int64_t resamples = kResamples / 2);
 

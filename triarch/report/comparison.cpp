@@ -55,13 +55,53 @@ Cell figure_cell(const json* f) {
   return {fixed(number_of(*f, "mean")), fmt::format("{:.3f} to {:.3f}", number_of(*f, "low"), number_of(*f, "high"))};
 }
 
-// The columns of the table of figures, the same in all three forms: what the head says, and what of a contender.
+// The columns of the two tables, the same in all three forms: what the head says, and what of a contender.
 struct Column {
   Cell head;
   std::function<Cell(const json& contender)> cell;
 };
+// What contenders reach, and what they cost.
+enum class Part : uint8_t { figures, costs };
 
-std::vector<Column> columns_of(const json& report) {
+void add_costs(const json& report, std::vector<Column>& all) {
+  if (std::ranges::any_of(report.at("contenders"), [](const json& c) { return !c.at("serving").empty(); })) {
+    const auto cost = [](const json& c, auto cell) {
+      return c.at("serving").empty() ? Cell{"-", ""} : cell(c.at("serving").front());
+    };
+    all.push_back({{"to serve", "ms: prompt, token"}, [=](const json& c) {
+                     return cost(c, [](const json& s) {
+                       const bool generates = !s.at("ms_per_token").is_null();
+                       return Cell{fmt::format("{:.2f}", number_of(s, "ms_per_prompt")),
+                                   generates ? fmt::format("{:.3f}", number_of(s, "ms_per_token")) : "no tokens"};
+                     });
+                   }});
+    all.push_back({{"cache", "per token, fixed"}, [=](const json& c) {
+                     return cost(c, [](const json& s) {
+                       return Cell{human_bytes(number_of(s, "cache_bytes_per_token")),
+                                   human_bytes(number_of(s, "cross_cache_bytes"))};
+                     });
+                   }});
+    all.push_back({{"4 turns", "rows, ms"}, [=](const json& c) {
+                     return cost(c, [](const json& s) {
+                       if (s.at("turns").empty()) return Cell{"-", ""};
+                       return Cell{s.at("turn_rows").dump(), fmt::format("{:.1f}", number_of(s, "turn_ms"))};
+                     });
+                   }});
+  }
+  all.push_back({{"parameters", ""}, [](const json& c) -> Cell {
+                   return {human_count(number_of(c, "parameters")), ""};
+                 }});
+  all.push_back({{"tokens seen", "with a loss"}, [](const json& c) -> Cell {
+                   return {human_count(sum_of(c, "tokens")), human_count(sum_of(c, "targets"))};
+                 }});
+  all.push_back({{"FLOPs", ""}, [](const json& c) -> Cell { return {human_count(sum_of(c, "flops")), ""}; }});
+  all.push_back({{"time", "per run"}, [](const json& c) -> Cell {
+                   return {human_duration(sum_of(c, "seconds")), ""};
+                 }});
+  all.push_back({{"memory", ""}, [](const json& c) -> Cell { return {human_bytes(number_of(c, "peak_bytes")), ""}; }});
+}
+
+std::vector<Column> columns_of(const json& report, Part part) {
   std::vector<Column> all;
   all.push_back({{"contender", ""}, [](const json& c) -> Cell {
                    // "causal decoder (next token)" in two lines.
@@ -70,6 +110,10 @@ std::vector<Column> columns_of(const json& report) {
                    if (open == std::string::npos) return {title, ""};
                    return {title.substr(0, open), title.substr(open + 2, title.size() - open - 3)};
                  }});
+  if (part == Part::costs) {
+    add_costs(report, all);
+    return all;
+  }
   all.push_back({{"suffix loss", "nats/token, 95 %"}, [](const json& c) -> Cell {
                    const json& first = c.at("stages").front();
                    if (first.at("suffix").empty()) return {"-", "does not generate"};
@@ -119,41 +163,6 @@ std::vector<Column> columns_of(const json& report) {
            return {c.at("bleu").empty() ? "-" : fmt::format("{:.1f} %", 100 * number_of(c, "exact_match")), ""};
          }});
   }
-  if (std::ranges::any_of(report.at("contenders"), [](const json& c) { return !c.at("serving").empty(); })) {
-    const auto cost = [](const json& c, auto cell) {
-      return c.at("serving").empty() ? Cell{"-", ""} : cell(c.at("serving").front());
-    };
-    all.push_back({{"to serve", "ms: prompt, token"}, [=](const json& c) {
-                     return cost(c, [](const json& s) {
-                       const bool generates = !s.at("ms_per_token").is_null();
-                       return Cell{fmt::format("{:.2f}", number_of(s, "ms_per_prompt")),
-                                   generates ? fmt::format("{:.3f}", number_of(s, "ms_per_token")) : "no tokens"};
-                     });
-                   }});
-    all.push_back({{"cache", "per token, fixed"}, [=](const json& c) {
-                     return cost(c, [](const json& s) {
-                       return Cell{human_bytes(number_of(s, "cache_bytes_per_token")),
-                                   human_bytes(number_of(s, "cross_cache_bytes"))};
-                     });
-                   }});
-    all.push_back({{"4 turns", "rows, ms"}, [=](const json& c) {
-                     return cost(c, [](const json& s) {
-                       if (s.at("turns").empty()) return Cell{"-", ""};
-                       return Cell{s.at("turn_rows").dump(), fmt::format("{:.1f}", number_of(s, "turn_ms"))};
-                     });
-                   }});
-  }
-  all.push_back({{"parameters", ""}, [](const json& c) -> Cell {
-                   return {human_count(number_of(c, "parameters")), ""};
-                 }});
-  all.push_back({{"tokens seen", "with a loss"}, [](const json& c) -> Cell {
-                   return {human_count(sum_of(c, "tokens")), human_count(sum_of(c, "targets"))};
-                 }});
-  all.push_back({{"FLOPs", ""}, [](const json& c) -> Cell { return {human_count(sum_of(c, "flops")), ""}; }});
-  all.push_back({{"time", "per run"}, [](const json& c) -> Cell {
-                   return {human_duration(sum_of(c, "seconds")), ""};
-                 }});
-  all.push_back({{"memory", ""}, [](const json& c) -> Cell { return {human_bytes(number_of(c, "peak_bytes")), ""}; }});
   return all;
 }
 
@@ -288,11 +297,8 @@ std::string item_list(const json& items, const char* before, const char* after) 
   return out;
 }
 
-}  // namespace
-
-std::string comparison_table(std::string_view report_json) {
-  const json report = parsed(report_json);
-  const std::vector<Column> columns = columns_of(report);
+std::string text_table(const json& report, Part part) {
+  const std::vector<Column> columns = columns_of(report, part);
   std::vector<std::vector<Cell>> rows = {heads_of(columns)};
   for (const json& c : report.at("contenders")) rows.push_back(cells_of(columns, c));
   std::vector<size_t> widths(columns.size(), 0);
@@ -316,8 +322,40 @@ std::string comparison_table(std::string_view report_json) {
     line(row, false);
     line(row, true);
   }
-  out += "\n" + answers_of(report) + "\n";
   return out;
+}
+
+std::string page_table(const json& report, Part part) {
+  const std::vector<Column> columns = columns_of(report, part);
+  std::string out = "<div class=\"scroll\"><table><thead><tr>";
+  for (const Column& column : columns) {
+    const Cell& h = column.head;
+    out += fmt::format("<th>{}<span class=\"sub\">{}</span></th>", escaped(h.text), escaped(h.second));
+  }
+  out += "</tr></thead><tbody>";
+  int index = 0;
+  for (const json& c : report.at("contenders")) {
+    out += "<tr>";
+    bool first = true;
+    for (const Cell& cell : cells_of(columns, c)) {
+      out += "<td>";
+      if (first) out += fmt::format("<span class=\"dot\" style=\"background:var(--c{})\"></span>", index % 8);
+      out += escaped(cell.text);
+      if (!cell.second.empty()) out += "<span class=\"sub\">" + escaped(cell.second) + "</span>";
+      out += "</td>";
+      first = false;
+    }
+    out += "</tr>";
+    ++index;
+  }
+  return out + "</tbody></table></div>";
+}
+
+}  // namespace
+
+std::string comparison_table(std::string_view report_json) {
+  const json report = parsed(report_json);
+  return text_table(report, Part::figures) + "\n" + text_table(report, Part::costs) + "\n" + answers_of(report) + "\n";
 }
 
 std::string comparison_markdown(std::string_view report_json) {
@@ -327,15 +365,18 @@ std::string comparison_markdown(std::string_view report_json) {
     out += fmt::format("- **{}** ({})\n", text_of(use, "answer"), text_of(use, "title"));
   }
   out += fmt::format("\nData: {}.\n\n", text_of(report, "data"));
-  const std::vector<Column> columns = columns_of(report);
   const auto row = [&](const std::vector<Cell>& r) {
     for (const Cell& c : r) out += "| " + c.text + (c.second.empty() ? "" : " (" + c.second + ")") + " ";
     out += "|\n";
   };
-  row(heads_of(columns));
-  for (size_t i = 0; i < columns.size(); ++i) out += i == 0 ? "|---" : "|--:";
-  out += "|\n";
-  for (const json& c : report.at("contenders")) row(cells_of(columns, c));
+  for (Part part : {Part::figures, Part::costs}) {
+    const std::vector<Column> columns = columns_of(report, part);
+    if (part == Part::costs) out += "\n";
+    row(heads_of(columns));
+    for (size_t i = 0; i < columns.size(); ++i) out += i == 0 ? "|---" : "|--:";
+    out += "|\n";
+    for (const json& c : report.at("contenders")) row(cells_of(columns, c));
+  }
   if (!report.at("differences").empty()) {
     out += "\n## Differences between contenders\n\n";
     for (const std::string& h : kDifferenceHeads) out += "| " + h + " ";
@@ -389,29 +430,7 @@ std::string comparison_page(std::string_view report_json) {
                     report.at("trials").dump()));
   }
 
-  add("<h2>Figures</h2><div class=\"scroll\"><table><thead><tr>");
-  const std::vector<Column> columns = columns_of(report);
-  for (const Column& column : columns) {
-    const Cell& h = column.head;
-    add(fmt::format("<th>{}<span class=\"sub\">{}</span></th>", escaped(h.text), escaped(h.second)));
-  }
-  add("</tr></thead><tbody>");
-  int index = 0;
-  for (const json& c : report.at("contenders")) {
-    body += "<tr>";
-    bool first = true;
-    for (const Cell& cell : cells_of(columns, c)) {
-      body += "<td>";
-      if (first) body += fmt::format("<span class=\"dot\" style=\"background:var(--c{})\"></span>", index % 8);
-      body += escaped(cell.text);
-      if (!cell.second.empty()) body += "<span class=\"sub\">" + escaped(cell.second) + "</span>";
-      body += "</td>";
-      first = false;
-    }
-    add("</tr>");
-    ++index;
-  }
-  add("</tbody></table></div>");
+  add("<h2>Figures</h2>" + page_table(report, Part::figures));
   add("<p class=\"soft small\">Own loss: each contender's own objective on held-out text, nats per target, beside the "
       "unigram entropy of the same targets; not comparable between contenders. Means over seeds, with 95 % intervals "
       "over seeds and items. Scores: 0 is what is right "
@@ -459,6 +478,9 @@ std::string comparison_page(std::string_view report_json) {
   }
   if (!tasks.empty()) add("</tbody></table></div>");
 
+  add("<h2>Cost</h2>" + page_table(report, Part::costs) +
+      "<p class=\"soft small\">Counters are of all stages of learning together, means over seeds.</p>");
+
   add("<h2>Learning curves</h2><fieldset><label><input type=\"radio\" name=\"axis\" value=\"tokens\" checked> by "
       "tokens</label><label><input type=\"radio\" name=\"axis\" value=\"flops\"> by operations</label><label><input "
       "type=\"radio\" name=\"axis\" value=\"seconds\"> by time</label></fieldset>");
@@ -471,7 +493,7 @@ std::string comparison_page(std::string_view report_json) {
       "</figure>");
 
   add("<h2>Samples</h2><p class=\"soft\">All on the same held-out text, from the run with seed 1.</p>");
-  index = 0;
+  int index = 0;
   for (const json& c : report.at("contenders")) {
     for (const json& s : c.at("samples")) {
       const std::string prompt = escaped(text_of(s, "prompt")), answer = escaped(text_of(s, "answer"));

@@ -88,6 +88,8 @@
                   backgroundColor: report.contenders.map((c, i) => colour(i) + alpha),
                   borderColor: report.contenders.map((c, i) => colour(i)) });
     });
+    const all = sets.flatMap((s) => s.figures.filter((f) => f));
+    const lowest = Math.min(0, ...all.map((f) => f.low)), highest = Math.max(...all.map((f) => f.high)) * 1.05;
     const whiskers = {
       id: "whiskers",
       afterDatasetsDraw: (chart) => {
@@ -113,7 +115,7 @@
       data: { labels: report.contenders.map((c) => c.label.split(" (").map((part, i) => (i ? "(" + part : part))), datasets: sets },
       options: {
         responsive: true, maintainAspectRatio: false, animation: false,
-        scales: { x: { grid: { display: false } }, y: { title: { display: true, text: "score above chance" } } },
+        scales: { x: { grid: { display: false } }, y: { suggestedMin: lowest, suggestedMax: highest, title: { display: true, text: "score above chance" } } },
         plugins: {
           legend: { position: "bottom", labels: { generateLabels: (chart) => chart.data.datasets.map((set, i) => ({
             text: set.label, fillStyle: variable("--soft") + ["59", "ff", "a6"][i % 3], strokeStyle: variable("--soft"),

@@ -399,9 +399,11 @@ CompareReport report_of(const Comparison& comparison) {
     r.notes.push_back(fmt::format(
         "Tasks: {} questions of each kind under each prompt template, answered by the candidate with the largest "
         "summed "
-        "log-probability. Chance is what is right with the context left out. The score is (accuracy - chance) / (1 - "
-        "chance): median over templates, mean over kinds. Above chance: one-sided sign test, Holm over the kinds, p < "
-        ".01, in every seed.",
+        "log-probability. The score is (accuracy - max(bare, chance)) / (1 - chance): bare is what is right with the "
+        "context left out, chance one in the number of candidates; median over templates, mean over kinds. Above "
+        "chance: "
+        "better than guessing and better than without the context, one-sided tests, Holm over the kinds, p < .01, in "
+        "every seed.",
         data.tasks.front().choices.size()));
   }
   if (data.instruction_tokens > 0) {

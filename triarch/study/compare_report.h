@@ -21,7 +21,7 @@ struct GroupReport {
   void fields(V& v) {
     v("name", name, "of the group");
     v("title", title, "which tasks, under which prompts");
-    v("score", score, "mean over tasks of (accuracy - chance) / (1 - chance), medians over prompts");
+    v("score", score, "mean over tasks of (accuracy - max(bare, chance)) / (1 - chance), medians over prompts");
   }
 };
 
