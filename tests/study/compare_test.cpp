@@ -228,6 +228,10 @@ TEST(Contenders, InWords) {
   for (const char* wrong : {"causal/shared", "encoder_decoder/forward_backward", "encoder/", "encoder/none"}) {
     EXPECT_THROW(parse_contender(wrong), Error) << wrong;
   }
+  EXPECT_EQ(swept_rate(parse_contender("prefix"), 64), 0.6);
+  EXPECT_EQ(swept_rate(parse_contender("prefix"), 80), 0.6);
+  EXPECT_EQ(swept_rate(parse_contender("prefix"), 4096), 0.36);
+  EXPECT_EQ(swept_rate(parse_contender("prefix:span_corruption"), 64), 1);
   EXPECT_EQ(wang_contenders().size(), 6u);
   EXPECT_EQ(all_contenders().size(), 12u);
   for (const Contender& c : all_contenders()) {

@@ -189,6 +189,9 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
     }
     fill_stages(k, c->data_);
   }
+  for (Contender& contender : k.contenders) {
+    if (contender.rate <= 0) contender.rate = swept_rate(contender, k.width);
+  }
   for (int64_t seed = 1; seed <= k.seeds; ++seed) {
     for (const Contender& contender : k.contenders) c->trials_.push_back(trial_name(contender, seed));
   }

@@ -61,16 +61,14 @@ void equalities(const Comparison& comparison, CompareReport& r) {
   for (const Contender& c : k.contenders) {
     rates += fmt::format("{}{:.2g} ({})", rates.empty() ? "" : ", ", c.rate, c.title());
   }
-  const bool world = comparison.data().world, within = k.width >= kSweptWidths[0] && k.width <= kSweptWidths[1];
-  r.unequal.push_back(
-      fmt::format("learning rates: {} of Muon {} and AdamW {}, {}", rates, k.optimizer.muon_learning_rate,
-                  k.optimizer.learning_rate,
-                  !k.swept.empty() ? "found for each on these data"
-                  : world && within
-                      ? "found for each on the built-in world"
-                      : fmt::format("found for each on the built-in world at widths of {} to {}, which is not what is "
-                                    "compared here; --sweep finds them on these data",
-                                    kSweptWidths[0], kSweptWidths[1])));
+  const bool swept_here = comparison.data().world && std::ranges::find(kSweptWidths, k.width) != std::end(kSweptWidths);
+  r.unequal.push_back(fmt::format(
+      "learning rates: {} of Muon {} and AdamW {}, {}", rates, k.optimizer.muon_learning_rate,
+      k.optimizer.learning_rate,
+      !k.swept.empty() ? "found for each on these data"
+      : swept_here     ? "found for each on the built-in world"
+                   : "outside of the range of the sweep, which was on the built-in world at widths of 32, 64 and 128; "
+                     "--sweep finds them on these data"));
 }
 
 // All that differs from the defaults, as flags: resolved sizes too, so that a repetition is one on any machine.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "triarch/base/error.h"
 
@@ -36,7 +37,6 @@ Contender contender(Family family, const std::vector<ObjectiveKind>& kinds, Vari
     c.objectives.push_back(objective_of(kinds[i]));
     c.name += (i == 0 ? "-" : "+") + std::string(enum_name(kinds[i]));
   }
-  c.rate = swept_rate(family, c.objectives);
   return c;
 }
 
@@ -100,13 +100,33 @@ std::string Contender::title() const {
   return s + ")";
 }
 
-double swept_rate(Family, const std::vector<ObjectiveSpec>&) { return 1; }
+double swept_rate(const Contender& contender, int64_t width) {
+  struct Row {
+    Family family;
+    double rates[std::size(kSweptWidths)];
+  };
+  static constexpr Row rows[] = {{Family::causal, {1, 1, 0.36}},
+                                 {Family::prefix, {1, 0.6, 0.36}},
+                                 {Family::encoder_decoder, {1, 1, 0.6}},
+                                 {Family::encoder, {1.67, 1, 1}}};
+  const auto row = std::ranges::find(rows, contender.family, &Row::family);
+  const auto kinds = [](const Contender& c) {
+    std::vector<ObjectiveKind> out;
+    for (const ObjectiveSpec& o : c.objectives) out.push_back(o.kind);
+    return out;
+  };
+  if (row == std::end(rows) || kinds(contender) != usual_objectives(contender.family)) return 1;
+  // The nearest width, in the logarithm.
+  const auto nearest = std::ranges::min_element(
+      kSweptWidths, {}, [&](int64_t w) { return std::abs(std::log(double(w) / double(std::max<int64_t>(1, width)))); });
+  return row->rates[nearest - std::begin(kSweptWidths)];
+}
 
 std::string Contender::text() const {
   std::string s = enum_name(family);
   if (variant != Variant::plain) s += fmt::format("/{}", enum_name(variant));
   for (size_t i = 0; i < objectives.size(); ++i) s += (i == 0 ? ":" : "+") + std::string(enum_name(objectives[i].kind));
-  return rate == swept_rate(family, objectives) ? s : s + fmt::format("@{}", rate);
+  return rate > 0 ? s + fmt::format("@{}", rate) : s;
 }
 
 std::vector<Contender> default_contenders() {

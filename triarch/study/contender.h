@@ -31,7 +31,7 @@ struct Contender {
   Family family = Family::causal;
   Variant variant = Variant::plain;
   std::vector<ObjectiveSpec> objectives;
-  double rate = 1;  // its learning rates, as a share of the comparison's
+  double rate = 0;  // its learning rates, as a share of the comparison's; 0: what suits its kind (swept_rate)
 
   // As parse_contender reads it: "encoder_decoder/shared:span_corruption+prefix_lm@0.6".
   std::string text() const;
@@ -44,7 +44,7 @@ struct Contender {
     v("family", family, "encoder, causal, prefix, encoder_decoder or permutation");
     v("variant", variant, "plain, shared, half or forward_backward");
     v("objectives", objectives, "a mixture of objectives");
-    v("rate", rate, "its learning rates, as a share of the comparison's");
+    v("rate", rate, "its learning rates, as a share of the comparison's; 0: what suits its kind");
   }
 };
 
@@ -62,10 +62,10 @@ std::vector<Contender> all_contenders();
 // The paper's own table: causal, prefix and encoder-decoder x {next token or prefix LM, span corruption}.
 std::vector<Contender> wang_contenders();
 
-// The share of the comparison's learning rates that suits a family and its objectives: the winners of the sweep in
-// docs/results/rates.md, on the built-in world at widths of 32 to 128; 1 for those that were not swept.
-double swept_rate(Family family, const std::vector<ObjectiveSpec>& objectives);
-constexpr int64_t kSweptWidths[] = {32, 128};
+// The share of the comparison's learning rates that suits a family with its usual objectives at a width: the winners of
+// the sweep in docs/results/rates.md, on the built-in world; 1 for contenders that were not swept.
+double swept_rate(const Contender& contender, int64_t width);
+constexpr int64_t kSweptWidths[] = {32, 64, 128};
 
 // Those that learn from pairs of an input and its target.
 std::vector<Contender> pair_contenders();
