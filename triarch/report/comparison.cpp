@@ -433,9 +433,8 @@ std::string comparison_page(std::string_view report_json) {
   add("<h2>Figures</h2>" + page_table(report, Part::figures));
   add("<p class=\"soft small\">Own loss: each contender's own objective on held-out text, nats per target, beside the "
       "unigram entropy of the same targets; not comparable between contenders. Means over seeds, with 95 % intervals "
-      "over seeds and items. Scores: 0 is what is right "
-      "without "
-      "the context, 1 is all right. Counters are of all stages together.</p>");
+      "over seeds and items. Scores: 0 is chance, or what is right without the context if that is more; 1 is all "
+      "right.</p>");
 
   const bool generators = std::ranges::any_of(report.at("contenders"), [](const json& c) {
     return !c.at("stages").empty() && !c.at("stages").front().at("suffix").empty();

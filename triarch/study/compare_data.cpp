@@ -157,7 +157,14 @@ void fill_stages(const CompareConfig& config, CompareData& d) {
   d.instruction_tokens = share;
   if (share > 0) d.instructions = tokenize(instructions(task_key(4), share, config.rehearsal), d.tokenizer);
   d.description =
-      fmt::format("the built-in world: {} tokens of generated text, the first {} of them refrains; {}",
+      fmt::format("the built-in world: {} tokens of generated text, the first {} of them refrains{}; {}",
+                  human_count(double(config.tokens)), human_count(double(primer)),
+                  share > 0 ? fmt::format(", then {} of prompts with their answers", human_count(double(share))) : "",
+                  d.tokenizer.description());
+}
+tokens of generated text, the first {}
+of them refrains;
+{}",
                   human_count(double(config.tokens)), human_count(double(primer)), d.tokenizer.description());
 }
 
