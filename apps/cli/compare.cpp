@@ -30,6 +30,17 @@ struct Options {
   bool all = false, dry_run = false, json = false;
 };
 
+// report.json, report.md and report.html of a comparison, and its table, or JSON, on stdout.
+void publish(const Comparison& comparison, bool json) {
+  const fs::path& folder = comparison.folder();
+  const std::string report = to_json(report_of(comparison));
+  write_file(folder / "report.json", report + "\n", "compare");
+  write_file(folder / "report.md", report::comparison_markdown(report), "compare");
+  write_file(folder / "report.html", report::comparison_page(report), "compare");
+  std::cout << (json ? report + "\n" : report::comparison_table(report));
+  say("report", fs::absolute(folder / "report.html").lexically_normal().string());
+}
+
 CompareConfig configured(const Options& o) {
   CompareConfig config;
   config.data.inputs = o.inputs;
@@ -132,20 +143,25 @@ ExitCode compare(const Options& o) {
     say("serving", "measuring what each contender costs to serve");
     comparison->measure_serving();
   }
-  const std::string report = to_json(report_of(*comparison));
-  write_file(folder / "report.json", report + "\n", "compare");
-  write_file(folder / "report.md", report::comparison_markdown(report), "compare");
-  write_file(folder / "report.html", report::comparison_page(report), "compare");
-  if (o.json) {
-    std::cout << report << "\n";
-  } else {
-    std::cout << report::comparison_table(report);
-  }
-  say("report", fs::absolute(folder / "report.html").lexically_normal().string());
+  publish(*comparison, o.json);
   return ExitCode::ok;
 }
 
 }  // namespace
+
+Action declare_report(CLI::App& app) {
+  struct ReportOptions {
+    std::vector<std::string> folders;
+    bool json = false;
+  };
+  auto o = std::make_shared<ReportOptions>();
+  app.add_option("folders", o->folders, "folders of comparisons, finished or not")->required();
+  app.add_flag("--json", o->json, "print each report as one line of JSON")->group("General");
+  return [o] {
+    for (const std::string& folder : o->folders) publish(*Comparison::open(folder), o->json);
+    return ExitCode::ok;
+  };
+}
 
 Action declare_compare(CLI::App& app) {
   auto o = std::make_shared<Options>();

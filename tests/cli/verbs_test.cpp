@@ -172,10 +172,40 @@ TEST(Tokenize, ThereAndBack) {
   EXPECT_EQ(triarch({"tokenize", "nothing-there", "hi"}).code, 2);
 }
 
+// A comparison of the user's text, with questions of the user's own, and its report again.
+TEST(Compare, OfATextWithQuestions) {
+  const Scratch scratch;
+  const std::string text = scratch.write("text.txt", small_text(4000));
+  std::string questions;
+  for (int i = 0; i < 20; ++i) {
+    questions += "{\"prompt\": \"the cat sees\", \"candidates\": [\"the dog\", \"a dog " + std::to_string(i) +
+                 "\"], \"answer\": 0}\n";
+  }
+  const std::string file = scratch.write("questions.jsonl", questions);
+  const std::string folder = (scratch / "compared").string();
+  const Ended e = triarch({"compare", text, "--budget", "2k tokens", "--seeds", "1", "--contenders",
+                           "causal,encoder/forward_backward@0.5", "--tasks", "[" + file + "]", "--task-items", "8",
+                           "--suffix-items", "8", "--serving", "-o", folder, "--json"});
+  ASSERT_EQ(e.code, 0) << e.err;
+  const Json report = e.lines().at(0);
+  ASSERT_EQ(report["contenders"].size(), 2u);
+  for (const Json& c : report["contenders"]) {
+    const Json& tasks = c["stages"][0]["tasks"];
+    EXPECT_TRUE(std::any_of(tasks.begin(), tasks.end(), [](const Json& t) { return t["task"] == "questions"; }));
+    EXPECT_EQ(c["serving"].size(), 1u);
+  }
+  EXPECT_EQ(report["config"]["contenders"][1]["rate"], 0.5);
+  const Ended again = triarch({"report", folder, "--json"});
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(again.lines().at(0), report);
+  EXPECT_EQ(triarch({"report", (scratch / "nothing").string()}).code, 2);
+  EXPECT_EQ(triarch({"compare", text, "--all", "--grid", "wang"}).code, 2);
+}
+
 TEST(Help, TeachesEveryVerb) {
   const std::string all = triarch({"--help"}).out;
-  for (const char* verb : {"train", "finetune", "compare", "generate", "fill", "embed", "score", "classify", "tag",
-                           "tokenize", "inspect", "forward", "doctor"}) {
+  for (const char* verb : {"train", "finetune", "compare", "report", "generate", "fill", "embed", "score", "classify",
+                           "tag", "tokenize", "inspect", "forward", "doctor"}) {
     EXPECT_NE(all.find(verb), std::string::npos) << verb;
     const Ended e = triarch({verb, "--help"});
     EXPECT_EQ(e.code, 0) << verb;

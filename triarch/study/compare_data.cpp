@@ -162,10 +162,5 @@ void fill_stages(const CompareConfig& config, CompareData& d) {
                   share > 0 ? fmt::format(", then {} of prompts with their answers", human_count(double(share))) : "",
                   d.tokenizer.description());
 }
-tokens of generated text, the first {}
-of them refrains;
-{}",
-                  human_count(double(config.tokens)), human_count(double(primer)), d.tokenizer.description());
-}
 
 }  // namespace triarch
