@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr double kDefaultSeconds = 180;
 constexpr int64_t kWorldTokens = 400'000;
+constexpr int64_t kWorldWidth = 64, kWorldLayers = 2;  // where nothing else decides
 // Of a time budget, what is left for evaluations, reading and the report.
 constexpr double kTrainingShare = 0.8;
 // A model learns from about this many tokens per weight before a larger one would have done better (Hoffmann et al.
@@ -40,6 +41,24 @@ struct ServingTable {
     v("contenders", contenders, "in their order");
   }
 };
+
+// What answering all questions once costs, in tokens learnt from: the prompts' tokens (once for each of the candidates
+// that do not share their rows) and the candidates', at a quarter of the price of learning from them (measured).
+double answering_cost(std::span<const ChoiceTask> tasks, const Tokenizer& tokenizer) {
+  double asked = 0;
+  for (const ChoiceTask& task : tasks) {
+    for (const Choice& c : task.choices) {
+      size_t longest = 0;
+      for (const std::string& candidate : c.candidates) {
+        const size_t n = tokenizer.encode(candidate).size();
+        asked += double(n);
+        longest = std::max(longest, n);
+      }
+      asked += double(tokenizer.encode(c.prompt).size() * (longest > 1 ? c.candidates.size() : 1));
+    }
+  }
+  return asked / 4;
+}
 
 // Larger models first.
 struct Shape {
@@ -154,19 +173,20 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
     }
   }
   if (k.tokens > 0) {
-    k.width = k.width > 0 ? k.width : 64;
-    k.layers = k.layers > 0 ? k.layers : 2;
+    k.width = k.width > 0 ? k.width : kWorldWidth;
+    k.layers = k.layers > 0 ? k.layers : kWorldLayers;
     fill_stages(k, c->data_);
     c->plan(jobs, false);
   } else {
-    // The largest shape whose models see enough tokens in the time.
-    const int64_t width = k.width, layers = k.layers;
+    // The largest shape whose models see enough tokens in the time; in the world, more tokens before a larger shape.
+    const int64_t width = k.width > 0 || !c->data_.world ? k.width : kWorldWidth;
+    const int64_t layers = k.layers > 0 || !c->data_.world ? k.layers : kWorldLayers;
     for (const Shape& shape : kShapes) {
       k.width = width > 0 ? width : shape.width;
       k.layers = layers > 0 ? layers : shape.layers;
       k.tokens = 64 * k.step_tokens;
       fill_stages(k, c->data_);
-      const bool last = &shape == std::end(kShapes) - 1 || (width > 0 && layers > 0) || c->data_.world;
+      const bool last = &shape == std::end(kShapes) - 1 || (width > 0 && layers > 0);
       // Counting is cheap: a shape that could not be fast enough on any machine of today is not timed.
       c->plan(jobs, false);
       double flops = 0, smallest = 1e300;
@@ -180,7 +200,11 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
       double seconds = 0;
       for (const TrialCost& cost : c->costs_) seconds += cost.seconds_per_token;
       const double share = k.seconds * kTrainingShare * jobs / double(k.seeds);
-      const double tokens = share / seconds;
+      // Questions are answered after each stage, and finetuning is learning, too.
+      const bool finetuned = c->data_.instruction_tokens > 0;
+      const double learnt = finetuned ? 1 + double(c->data_.instruction_tokens) / double(k.tokens) : 1;
+      const double tokens =
+          (share / seconds - (finetuned ? 2 : 1) * answering_cost(c->data_.tasks, c->data_.tokenizer)) / learnt;
       if (!last && tokens < kTokensPerWeight * smallest) continue;
       // To whole steps, and to two digits: the number is kept, and people read it.
       const double digits = std::pow(10, std::floor(std::log10(std::max(tokens, 100.0))) - 1);
