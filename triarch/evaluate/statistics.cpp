@@ -139,7 +139,12 @@ Interval Estimate::interval(double level) const {
   return {quantile(resamples, (1 - level) / 2), quantile(resamples, (1 + level) / 2)};
 }
 
-Draw resampled_runs(int64_t number) { return Draw(Key(1, Purpose::bootstrap).with(uint64_t(number)).with(0)); }
+std::vector<size_t> resampled_runs(int64_t number, size_t runs) {
+  Draw draw(Key(1, Purpose::bootstrap).with(uint64_t(number)).with(0));
+  std::vector<size_t> drawn;
+  for (size_t i = 0; i < runs; ++i) drawn.push_back(size_t(draw.below(runs)));
+  return drawn;
+}
 Draw resampled_items(int64_t number) { return Draw(Key(1, Purpose::bootstrap).with(uint64_t(number)).with(1)); }
 
 Estimate estimate(const Measurements& x, int64_t resamples) {
@@ -147,9 +152,8 @@ Estimate estimate(const Measurements& x, int64_t resamples) {
   out.runs = x.by_run();
   std::vector<double> counts(x.items());
   for (int64_t r = 0; r < resamples; ++r) {
-    Draw draw_run = resampled_runs(r), draw_item = resampled_items(r);
-    std::vector<size_t> runs;
-    for (size_t i = 0; i < x.runs(); ++i) runs.push_back(size_t(draw_run.below(x.runs())));
+    const std::vector<size_t> runs = resampled_runs(r, x.runs());
+    Draw draw_item = resampled_items(r);
     std::ranges::fill(counts, 0);
     for (size_t i = 0; i < x.items(); ++i) counts[draw_item.below(x.items())] += 1;
     double weight = 0, sum = 0;

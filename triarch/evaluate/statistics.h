@@ -65,7 +65,7 @@ struct Estimate {
 constexpr int64_t kResamples = 2000;
 // What resample `number` draws: runs, and items. From streams of their own, so figures of other items draw the same
 // runs.
-Draw resampled_runs(int64_t number);
+std::vector<size_t> resampled_runs(int64_t number, size_t runs);  // `runs` of them
 Draw resampled_items(int64_t number);
 // Of the mean over runs. With one run only items are drawn.
 Estimate estimate(const Measurements& x, int64_t resamples = kResamples);

@@ -155,9 +155,7 @@ std::vector<TaskScores> task_scores(std::span<const AnswerSet> sets, std::span<c
       const size_t n = sets[s].runs.size();
       if (n == 0) continue;
       const auto of_runs = cells(sets[s]);
-      Draw draw_run = resampled_runs(r);
-      std::vector<size_t> drawn;
-      for (size_t i = 0; i < n; ++i) drawn.push_back(size_t(draw_run.below(n)));
+      const std::vector<size_t> drawn = resampled_runs(r, n);
       for (size_t g = 0; g < groups.size(); ++g) {
         if (members[g].empty()) continue;
         double sum = 0;

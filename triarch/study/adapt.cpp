@@ -5,6 +5,7 @@
 #include "triarch/base/error.h"
 #include "triarch/data/vocabulary.h"
 #include "triarch/model/convert.h"
+#include "triarch/study/batches.h"
 #include "triarch/train/learner.h"
 
 namespace triarch {
@@ -19,16 +20,14 @@ class Course {
   Course(const Contender& contender, uint64_t seed, const TrialInputs& in)
       : in_(in),
         objective_(make_objective(contender.objectives, *in.vocabulary)),
-        // A permutation LM has a second row for each token; sentinels add some.
-        rows_(std::max(in.step_tokens, in.context) * 5 / 2 + 64),
-        packer_(layout_of(contender.family), in.tokenizer->specials(), rows_, rows_),
+        batches_(layout_of(contender.family), in.tokenizer->specials(), rows_of_step(in.step_tokens, in.context)),
         learner_(model_of(contender, in.preset, in.width, in.layers, in.vocabulary->size, in.context), in.precision,
                  in.optimizer) {
     for (const ObjectiveSpec& o : contender.objectives) check_pairing(contender.family, o.kind);
     learner_.model().parameters().initialise(seed);
     LoaderOptions held_out;
     held_out.layout = layout_of(contender.family);
-    held_out.capacity = held_out.context = rows_;
+    held_out.capacity = held_out.context = rows_of_step(in.step_tokens, in.context);
     held_out.piece = in.cut ? in.context : 0;
     held_out.shuffle = false;
     Loader loader(
@@ -66,25 +65,15 @@ class Course {
   }
 
   std::vector<Batch> batches(const Curriculum& curriculum, int64_t i) {
-    std::vector<Batch> all;
-    const auto flush = [&] {
-      if (packer_.batch().rows() > 0) all.push_back(packer_.batch());
-      packer_.clear();
-    };
     for (const Curriculum::Shown& shown : curriculum.step(i)) {
-      const Example example = objective_->example(curriculum.passage(shown), curriculum.key(shown));
-      if (packer_.add(example)) continue;
-      flush();
-      packer_.add(example);
+      batches_.add(objective_->example(curriculum.passage(shown), curriculum.key(shown)));
     }
-    flush();
-    return all;
+    return batches_.take();
   }
 
   const TrialInputs& in_;
   std::unique_ptr<Objective> objective_;
-  int64_t rows_;
-  Packer packer_;
+  Batches batches_;
   Learner learner_;
   std::vector<Batch> held_out_;
 };

@@ -181,6 +181,7 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
     // The largest shape whose models see enough tokens in the time; in the world, more tokens before a larger shape.
     const int64_t width = k.width > 0 || !c->data_.world ? k.width : kWorldWidth;
     const int64_t layers = k.layers > 0 || !c->data_.world ? k.layers : kWorldLayers;
+    const double asking = answering_cost(c->data_.tasks, c->data_.tokenizer);
     for (const Shape& shape : kShapes) {
       k.width = width > 0 ? width : shape.width;
       k.layers = layers > 0 ? layers : shape.layers;
@@ -203,8 +204,7 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
       // Questions are answered after each stage, and finetuning is learning, too.
       const bool finetuned = c->data_.instruction_tokens > 0;
       const double learnt = finetuned ? 1 + double(c->data_.instruction_tokens) / double(k.tokens) : 1;
-      const double tokens =
-          (share / seconds - (finetuned ? 2 : 1) * answering_cost(c->data_.tasks, c->data_.tokenizer)) / learnt;
+      const double tokens = (share / seconds - (finetuned ? 2 : 1) * asking) / learnt;
       if (!last && tokens < kTokensPerWeight * smallest) continue;
       // To whole steps, and to two digits: the number is kept, and people read it.
       const double digits = std::pow(10, std::floor(std::log10(std::max(tokens, 100.0))) - 1);

@@ -204,14 +204,13 @@ Estimate corpus_estimate(const std::vector<std::vector<std::string>>& outputs,
     out.runs.push_back(all.score());
   }
   for (int64_t r = 0; r < kResamples / 2; ++r) {
-    Draw draw_run = resampled_runs(r), draw_item = resampled_items(r);
+    Draw draw_item = resampled_items(r);
     std::vector<size_t> items;
     for (size_t i = 0; i < n; ++i) items.push_back(size_t(draw_item.below(n)));
     double sum = 0;
-    for (size_t k = 0; k < runs; ++k) {
-      const std::vector<Counts>& of_run = counts[draw_run.below(runs)];
+    for (size_t run : resampled_runs(r, runs)) {
       Counts all;
-      for (size_t i : items) all.add(of_run[i]);
+      for (size_t i : items) all.add(counts[run][i]);
       sum += all.score();
     }
     out.resamples.push_back(sum / double(runs));

@@ -7,43 +7,19 @@
 #include "triarch/base/error.h"
 #include "triarch/data/vocabulary.h"
 #include "triarch/inference/generate.h"
+#include "triarch/study/batches.h"
 #include "triarch/study/samples.h"
 #include "triarch/train/learner.h"
 
 namespace triarch {
 namespace {
 
-// Examples into as few batches as they need.
-class Batches {
- public:
-  Batches(Layout layout, const Specials& specials, int64_t rows) : packer_(layout, specials, rows, rows) {}
-
-  void add(const Example& example) {
-    if (packer_.add(example)) return;
-    flush();
-    packer_.add(example);
-  }
-  void flush() {
-    if (packer_.batch().rows() > 0) all_.push_back(packer_.batch());
-    packer_.clear();
-  }
-  std::vector<Batch> take() {
-    flush();
-    return std::exchange(all_, {});
-  }
-
- private:
-  Packer packer_;
-  std::vector<Batch> all_;
-};
-
 // A contender made real: model, objective and how its steps are laid out.
 struct Entrant {
   Entrant(const Contender& contender, const TrialInputs& in)
       : spec(model_of(contender, in.preset, in.width, in.layers, in.vocabulary->size, in.context)),
         objective(make_objective(contender.objectives, *in.vocabulary)),
-        // A permutation LM has a second row for each token; sentinels add some.
-        rows(std::max<int64_t>(in.step_tokens, in.context) * 5 / 2 + 64),
+        rows(rows_of_step(in.step_tokens, in.context)),
         batches(layout_of(contender.family), in.tokenizer->specials(), rows) {
     for (const ObjectiveSpec& o : contender.objectives) check_pairing(contender.family, o.kind);
     if (in.instructions) {
@@ -153,9 +129,12 @@ class Work {
   double all_, done_ = 0;
 };
 
-OptimizerConfig scaled(OptimizerConfig optimizer, double rate) {
-  optimizer.learning_rate *= rate;
-  optimizer.muon_learning_rate *= rate;
+OptimizerConfig scaled(OptimizerConfig optimizer, const Contender& contender) {
+  require(contender.rate > 0,
+          "trial: expected the learning rates of {} to be decided (swept_rate), found a share of {}", contender.name,
+          contender.rate);
+  optimizer.learning_rate *= contender.rate;
+  optimizer.muon_learning_rate *= contender.rate;
   return optimizer;
 }
 
@@ -169,7 +148,7 @@ class Trial {
         in_(in),
         entrant_(contender, in),
         pretraining_(in.stages, in.cut ? in.context : 0, in.step_tokens, seed),
-        learner_(entrant_.spec, in.precision, scaled(in.optimizer, contender.rate)),
+        learner_(entrant_.spec, in.precision, scaled(in.optimizer, contender)),
         format_(suffix_format(contender.family, contender.objectives)),
         few_(part_of(*in.suffixes, 64)),
         some_(entrant_.held_out(in, in.validation_tokens)),
