@@ -10,7 +10,9 @@
 namespace triarch {
 
 // Rows of a batch: a permutation LM has a second row for each token; sentinels add some.
-inline int64_t rows_of_step(int64_t step_tokens, int64_t context) { return std::max(step_tokens, context) * 5 / 2 + 64; }
+inline int64_t rows_of_step(int64_t step_tokens, int64_t context) {
+  return std::max(step_tokens, context) * 5 / 2 + 64;
+}
 
 // Examples into as few batches as they need.
 class Batches {
