@@ -37,7 +37,7 @@ void publish(const Comparison& comparison, bool json) {
   write_file(folder / "report.json", report + "\n", "compare");
   write_file(folder / "report.md", report::comparison_markdown(report), "compare");
   write_file(folder / "report.html", report::comparison_page(report), "compare");
-  std::cout << (json ? report + "\n" : report::comparison_table(report));
+  std::cout << (json ? report + "\n" : report::comparison_table(report)) << std::flush;
   say("report", fs::absolute(folder / "report.html").lexically_normal().string());
 }
 
@@ -72,16 +72,20 @@ void print_plan(const Comparison& c, int jobs) {
         fmt::format("{} ({} parameters)", k.contenders[i].title(), human_count(double(c.costs()[i].parameters))));
   }
   double flops = 0, seconds = 0, bytes = 0;
-  for (const TrialCost& cost : c.costs()) {
-    flops += cost.flops_per_token * double(k.tokens * k.seeds);
-    seconds += cost.seconds_per_token * double(k.tokens * k.seeds) / jobs;
+  for (size_t i = 0; i < c.costs().size(); ++i) {
+    const TrialCost& cost = c.costs()[i];
+    const double tokens = k.contenders[i].token_share * double((k.tokens + c.data().instruction_tokens) * k.seeds);
+    flops += cost.flops_per_token * tokens;
+    seconds += cost.seconds_per_token * tokens / jobs;
     bytes = std::max(bytes, cost.peak_bytes);
   }
   say("models",
       fmt::format("{}, width {}, {} layers per stack, {}", k.preset, k.width, k.layers, enum_name(k.precision)));
   say("plan",
-      fmt::format("{} runs ({} seeds), {} tokens each in steps of {}, {}FLOP{}, {} at a time, {} of memory each",
-                  c.trials().size(), k.seeds, human_count(double(k.tokens)), k.step_tokens, human_count(flops),
+      fmt::format("{} runs ({} seeds), {} tokens each{} in steps of {}, {}FLOP{}, {} at a time, {} of memory each",
+                  c.trials().size(), k.seeds, human_count(double(k.tokens)),
+                  k.match == Match::tokens ? "" : fmt::format(" on average, matched by {},", enum_name(k.match)),
+                  k.step_tokens, human_count(flops),
                   seconds > 0 ? fmt::format(", about {}", human_duration(seconds)) : "", jobs, human_bytes(bytes)));
   const double available = double(available_memory());
   if (available > 0 && bytes * jobs > available) {
@@ -139,7 +143,7 @@ ExitCode compare(const Options& o) {
     say("stopped", fmt::format("finished runs are kept; go on with: triarch compare --resume {}", folder.string()));
     return stop_exit_code();
   }
-  if (comparison->config().serving) {
+  if (comparison->config().serving.value_or(false)) {
     say("serving", "measuring what each contender costs to serve");
     comparison->measure_serving();
   }

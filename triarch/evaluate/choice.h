@@ -30,6 +30,7 @@ struct ChoiceTask {
   std::string use;        // "understand" or "transform": what a model that does it well is good for
   bool held_out = false;  // no task of finetuning
   int wrapper = 0;        // prompt template
+  int64_t shots = 0;      // questions with their answers before each (few_shot.h)
   bool seen = true;       // the template occurs in the text that models learn from
   std::string close;      // what follows the answer: " ."; shown to encoders as masks, not scored by generators
   std::vector<Choice> choices;

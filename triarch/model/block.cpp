@@ -127,7 +127,7 @@ Var Block::self_attention(Context& ctx, const StackPass& pass, int64_t layer, co
     o.span = pass.relative_span;
   }
   o.dropout = dropout_at(pass, spec.attention_dropout, site_of(pass, layer, 3));
-  return apply(ctx, p, self_out, ops::attention(ctx, o));
+  return apply(ctx, p, self_out, attend(ctx, pass, layer, false, o));
 }
 
 Var Block::cross_attention(Context& ctx, const StackPass& pass, int64_t layer, const Var& y) const {
@@ -148,7 +148,13 @@ Var Block::cross_attention(Context& ctx, const StackPass& pass, int64_t layer, c
   o.begin[0] = pass.cross.begin[0].data();
   o.end[0] = pass.cross.end[0].data();
   o.dropout = dropout_at(pass, spec.attention_dropout, site_of(pass, layer, 4));
-  return apply(ctx, pass.parameters, cross_out, ops::attention(ctx, o));
+  return apply(ctx, pass.parameters, cross_out, attend(ctx, pass, layer, true, o));
+}
+
+Var Block::attend(Context& ctx, const StackPass& pass, int64_t layer, bool cross,
+                  const ops::AttentionOperands& o) const {
+  if (pass.observer && *pass.observer && !ctx.dry) (*pass.observer)(ctx, pass.stack, layer, cross, o);
+  return ops::attention(ctx, o);
 }
 
 Var Block::feed_forward(Context& ctx, const StackPass& pass, const Var& y) const {

@@ -2,6 +2,7 @@
 // layer, each as x + f(norm(x)) or norm(x + f(x)).
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,10 @@
 #include "triarch/model/visibility.h"
 
 namespace triarch {
+
+// Shown the operands of every attention before it is computed; `cross`: its keys are the memory's.
+using AttentionObserver = std::function<void(Context& ctx, const StackSpec& stack, int64_t layer, bool cross,
+                                             const ops::AttentionOperands& operands)>;
 
 struct LinearLayer {
   Parameter* weight = nullptr;  // [out, in]
@@ -40,6 +45,7 @@ struct StackPass {
   std::vector<int32_t> table_positions;  // rows of the learned or sinusoidal table
   std::vector<int32_t> no_types;         // zeros, where there is a table of types and the rows have none
   Cache* cache = nullptr;
+  const AttentionObserver* observer = nullptr;
 
   Var memory;  // T [memory rows, width]: what cross attention reads, unless the cache has its keys
   Intervals cross;
@@ -62,6 +68,7 @@ struct Block {
  private:
   Var self_attention(Context& ctx, const StackPass& pass, int64_t layer, const Var& y) const;
   Var cross_attention(Context& ctx, const StackPass& pass, int64_t layer, const Var& y) const;
+  Var attend(Context& ctx, const StackPass& pass, int64_t layer, bool cross, const ops::AttentionOperands& o) const;
   Var feed_forward(Context& ctx, const StackPass& pass, const Var& y) const;
 };
 

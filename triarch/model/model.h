@@ -40,6 +40,7 @@ class Model {
   // Shown the rows of a stack before its first block (layer 0) and behind each. Their sum x + delta is the residual
   // stream where norms come first; y where they come last. Valid during the call.
   std::function<void(const StackSpec& stack, int64_t layer, const ops::Residual& rows)> observer;
+  AttentionObserver attention_observer;
 
   // T [rows, width]: the last hidden rows of the encoder.
   Var encode(Context& ctx, const Rows& rows) const;

@@ -1,13 +1,13 @@
 #include "triarch/report/comparison.h"
 
 #include <algorithm>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "triarch/base/error.h"
 #include "triarch/base/human.h"
 #include "triarch/report/assets.h"
+#include "triarch/report/cells.h"
 
 namespace triarch::report {
 namespace {
@@ -21,166 +21,6 @@ json parsed(std::string_view text) {
          text.size());
   }
   return report;
-}
-
-std::string text_of(const json& j, const char* key) { return j.at(key).get<std::string>(); }
-double number_of(const json& j, const char* key) { return j.at(key).is_null() ? 0 : j.at(key).get<double>(); }
-std::string fixed(double x) { return fmt::format("{:.3f}", x); }
-
-// A cell may have a second line.
-struct Cell {
-  std::string text, second;
-};
-
-// The figure of a group of tasks after a stage of a contender; null if there is none.
-const json* score_of(const json& contender, const char* stage, const char* group) {
-  for (const json& s : contender.at("stages")) {
-    if (s.at("stage") != stage) continue;
-    for (const json& g : s.at("scores")) {
-      if (g.at("name") == group) return &g.at("score");
-    }
-  }
-  return nullptr;
-}
-
-// Over all stages.
-double sum_of(const json& contender, const char* key) {
-  double sum = 0;
-  for (const json& s : contender.at("stages")) sum += number_of(s, key);
-  return sum;
-}
-
-Cell figure_cell(const json* f) {
-  if (!f) return {"-", ""};
-  return {fixed(number_of(*f, "mean")), fmt::format("{:.3f} to {:.3f}", number_of(*f, "low"), number_of(*f, "high"))};
-}
-
-// The columns of the two tables, the same in all three forms: what the head says, and what of a contender.
-struct Column {
-  Cell head;
-  std::function<Cell(const json& contender)> cell;
-};
-// What contenders reach, and what they cost.
-enum class Part : uint8_t { figures, costs };
-
-void add_costs(const json& report, std::vector<Column>& all) {
-  if (std::ranges::any_of(report.at("contenders"), [](const json& c) { return !c.at("serving").empty(); })) {
-    const auto cost = [](const json& c, auto cell) {
-      return c.at("serving").empty() ? Cell{"-", ""} : cell(c.at("serving").front());
-    };
-    all.push_back({{"to serve", "ms: prompt, token"}, [=](const json& c) {
-                     return cost(c, [](const json& s) {
-                       const bool generates = !s.at("ms_per_token").is_null();
-                       return Cell{fmt::format("{:.2f}", number_of(s, "ms_per_prompt")),
-                                   generates ? fmt::format("{:.3f}", number_of(s, "ms_per_token")) : "no tokens"};
-                     });
-                   }});
-    all.push_back({{"cache", "per token, fixed"}, [=](const json& c) {
-                     return cost(c, [](const json& s) {
-                       return Cell{human_bytes(number_of(s, "cache_bytes_per_token")),
-                                   human_bytes(number_of(s, "cross_cache_bytes"))};
-                     });
-                   }});
-    all.push_back({{"4 turns", "rows, ms"}, [=](const json& c) {
-                     return cost(c, [](const json& s) {
-                       if (s.at("turns").empty()) return Cell{"-", ""};
-                       return Cell{s.at("turn_rows").dump(), fmt::format("{:.1f}", number_of(s, "turn_ms"))};
-                     });
-                   }});
-  }
-  all.push_back({{"parameters", ""}, [](const json& c) -> Cell {
-                   return {human_count(number_of(c, "parameters")), ""};
-                 }});
-  all.push_back({{"tokens seen", "with a loss"}, [](const json& c) -> Cell {
-                   return {human_count(sum_of(c, "tokens")), human_count(sum_of(c, "targets"))};
-                 }});
-  all.push_back({{"FLOPs", ""}, [](const json& c) -> Cell { return {human_count(sum_of(c, "flops")), ""}; }});
-  all.push_back({{"time", "per run"}, [](const json& c) -> Cell {
-                   return {human_duration(sum_of(c, "seconds")), ""};
-                 }});
-  all.push_back({{"memory", ""}, [](const json& c) -> Cell { return {human_bytes(number_of(c, "peak_bytes")), ""}; }});
-}
-
-std::vector<Column> columns_of(const json& report, Part part) {
-  std::vector<Column> all;
-  all.push_back({{"contender", ""}, [](const json& c) -> Cell {
-                   // "causal decoder (next token)" in two lines.
-                   const std::string title = text_of(c, "title");
-                   const size_t open = title.find(" (");
-                   if (open == std::string::npos) return {title, ""};
-                   return {title.substr(0, open), title.substr(open + 2, title.size() - open - 3)};
-                 }});
-  if (part == Part::costs) {
-    add_costs(report, all);
-    return all;
-  }
-  all.push_back({{"suffix loss", "nats/token, 95 %"}, [](const json& c) -> Cell {
-                   const json& first = c.at("stages").front();
-                   if (first.at("suffix").empty()) return {"-", "does not generate"};
-                   return figure_cell(&first.at("suffix").front());
-                 }});
-  all.push_back({{"bits/byte", "of suffixes"}, [](const json& c) -> Cell {
-                   const json& first = c.at("stages").front();
-                   if (first.at("suffix").empty()) return {"-", ""};
-                   return {fixed(number_of(first, "suffix_bits_per_byte")), ""};
-                 }});
-  all.push_back({{"own loss", "of unigram"}, [](const json& c) -> Cell {
-                   return {fixed(number_of(c, "own_loss")), fmt::format("of {:.3f}", number_of(c, "unigram_entropy"))};
-                 }});
-  const auto any = [&](const char* stage, const char* group) {
-    return std::ranges::any_of(report.at("contenders"),
-                               [&](const json& c) { return score_of(c, stage, group) != nullptr; });
-  };
-  const auto add_score = [&](const char* name, const char* second, const char* stage, const char* group) {
-    if (!any(stage, group)) return;
-    all.push_back({{name, second}, [=](const json& c) { return figure_cell(score_of(c, stage, group)); }});
-  };
-  add_score("zero-shot", "score, 95 %", "pretrained", "seen");
-  add_score("trained tasks", "after finetuning", "finetuned", "training");
-  add_score("held-out tasks", "after finetuning", "finetuned", "held_out");
-  if (any("pretrained", "seen")) {
-    all.push_back({{"above chance", "of tasks"}, [](const json& c) -> Cell {
-                     std::string text;
-                     size_t tasks = 0;
-                     for (const json& s : c.at("stages")) {
-                       text += (text.empty() ? "" : ", then ") + s.at("above").dump();
-                       tasks = std::max(tasks, s.at("tasks").size());
-                     }
-                     return {text, fmt::format("of {}", tasks)};
-                   }});
-  }
-  if (std::ranges::any_of(report.at("contenders"), [](const json& c) { return !c.at("bleu").empty(); })) {
-    const auto figure = [](const json& c, const char* key) {
-      if (c.at(key).empty()) return Cell{"-", ""};
-      const json& f = c.at(key).front();
-      return Cell{fmt::format("{:.1f}", number_of(f, "mean")),
-                  fmt::format("{:.1f} to {:.1f}", number_of(f, "low"), number_of(f, "high"))};
-    };
-    all.push_back({{"BLEU", "95 %"}, [=](const json& c) { return figure(c, "bleu"); }});
-    all.push_back({{"chrF", "95 %"}, [=](const json& c) { return figure(c, "chrf"); }});
-    all.push_back(
-        {{"exact", "of outputs"}, [](const json& c) -> Cell {
-           return {c.at("bleu").empty() ? "-" : fmt::format("{:.1f} %", 100 * number_of(c, "exact_match")), ""};
-         }});
-  }
-  return all;
-}
-
-std::vector<Cell> heads_of(const std::vector<Column>& columns) {
-  std::vector<Cell> row;
-  for (const Column& column : columns) row.push_back(column.head);
-  return row;
-}
-
-std::vector<Cell> cells_of(const std::vector<Column>& columns, const json& c) {
-  std::vector<Cell> row = {columns.front().cell(c)};
-  if (c.at("runs") == 0) {
-    row.push_back({"no result", c.at("failures").empty() ? "" : c.at("failures").front().get<std::string>()});
-    while (row.size() < columns.size()) row.push_back({"-", ""});
-    return row;
-  }
-  while (row.size() < columns.size()) row.push_back(columns[row.size()].cell(c));
-  return row;
 }
 
 std::string escaped(std::string_view text) {
@@ -231,59 +71,6 @@ size_t width_of(const std::string& s) {
   return size_t(std::ranges::count_if(s, [](char c) { return (uint8_t(c) & 0xc0) != 0x80; }));
 }
 
-std::string label_of(const json& report, const json& name) {
-  for (const json& c : report.at("contenders")) {
-    if (c.at("name") == name) return text_of(c, "label");
-  }
-  return name.get<std::string>();
-}
-
-// "a minus b: -0.115, 95 % -0.15 to -0.08; t -0.2 to -0.01; every seed agrees": as cells.
-std::vector<std::string> difference_cells(const json& report, const json& d) {
-  return {
-      text_of(d, "measure"),
-      fmt::format("{} minus {}", label_of(report, d.at("a")), label_of(report, d.at("b"))),
-      fmt::format("{:+.3f}", number_of(d, "mean")),
-      fmt::format("{:+.3f} to {:+.3f}", number_of(d, "low"), number_of(d, "high")),
-      d.at("t_low").is_null() ? "-" : fmt::format("{:+.3f} to {:+.3f}", number_of(d, "t_low"), number_of(d, "t_high")),
-      d.at("same_direction") == true ? "yes" : "no",
-      d.at("significant") == true ? "yes" : "not shown"};
-}
-const std::vector<std::string> kDifferenceHeads = {"use",        "of",         "difference", "95 % interval",
-                                                   "t interval", "every seed", "significant"};
-
-// Kinds of questions by contenders: accuracy / chance before and after finetuning, those above chance marked. The first
-// row are the heads.
-std::vector<std::vector<std::string>> task_rows(const json& report, const char* begin, const char* end) {
-  std::vector<std::vector<std::string>> rows;
-  const json* tasks = nullptr;
-  std::vector<std::string> head = {"questions", "depth"};
-  for (const json& c : report.at("contenders")) {
-    if (c.at("stages").empty() || c.at("stages").front().at("tasks").empty()) continue;
-    if (!tasks) tasks = &c.at("stages").front().at("tasks");
-    head.push_back(text_of(c, "label"));
-  }
-  if (!tasks) return rows;
-  rows.push_back(head);
-  for (size_t i = 0; i < tasks->size(); ++i) {
-    const json& task = tasks->at(i);
-    rows.push_back(
-        {text_of(task, "task") + (task.at("held_out") == true ? " (held out)" : ""), text_of(task, "depth")});
-    for (const json& c : report.at("contenders")) {
-      if (c.at("stages").empty() || c.at("stages").front().at("tasks").empty()) continue;
-      std::string cell;
-      for (const json& s : c.at("stages")) {
-        const json& t = s.at("tasks").at(i);
-        const bool above = t.at("above") == true;
-        cell += fmt::format("{}{}{:.0f}{} / {:.0f}", cell.empty() ? "" : " → ", above ? begin : "",
-                            100 * number_of(t, "accuracy"), above ? end : "", 100 * number_of(t, "bare"));
-      }
-      rows.back().push_back(cell);
-    }
-  }
-  return rows;
-}
-
 // Answers to all uses, one after the other.
 std::string answers_of(const json& report) {
   std::string out;
@@ -298,10 +85,9 @@ std::string item_list(const json& items, const char* before, const char* after) 
 }
 
 std::string text_table(const json& report, Part part) {
-  const std::vector<Column> columns = columns_of(report, part);
-  std::vector<std::vector<Cell>> rows = {heads_of(columns)};
-  for (const json& c : report.at("contenders")) rows.push_back(cells_of(columns, c));
-  std::vector<size_t> widths(columns.size(), 0);
+  const std::vector<std::vector<Cell>> rows = contender_rows(report, part);
+  if (rows.front().size() < 2) return "";
+  std::vector<size_t> widths(rows.front().size(), 0);
   for (const auto& row : rows) {
     for (size_t i = 0; i < row.size(); ++i) {
       widths[i] = std::max({widths[i], width_of(row[i].text), width_of(row[i].second)});
@@ -322,40 +108,79 @@ std::string text_table(const json& report, Part part) {
     line(row, false);
     line(row, true);
   }
-  return out;
+  return out + "\n";
 }
 
+// A line for each: "causal decoder (next token) -> prefix decoder (span corruption): 1.48 times faster ..."
+std::string adaptation_text(const json& report) {
+  const Rows rows = adaptation_rows(report);
+  std::string out;
+  for (size_t i = 1; i < rows.size(); ++i) {
+    const std::vector<std::string>& c = rows[i];
+    out += fmt::format("Adaptation, {} to {}: {} tokens instead of {}, speed-up {}\n", c[0], c[1], c[3], c[4], c[5]);
+  }
+  return out.empty() ? out : out + "\n";
+}
+
+// Text that task_rows has between these is bold.
+constexpr char kBold = '\x01', kPlain = '\x02';
+
+std::string page_rows(const Rows& rows, const char* of_table = "") {
+  std::string out = fmt::format("<div class=\"scroll\"><table{}><thead>", of_table);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    out += "<tr>";
+    for (const std::string& cell : rows[i]) {
+      std::string text = escaped(cell);
+      for (size_t at; (at = text.find(kBold)) != std::string::npos;) text.replace(at, 1, "<strong>");
+      for (size_t at; (at = text.find(kPlain)) != std::string::npos;) text.replace(at, 1, "</strong>");
+      out += fmt::format("<{0}>{1}</{0}>", i == 0 ? "th" : "td", text);
+    }
+    out += i == 0 ? "</tr></thead><tbody>\n" : "</tr>\n";
+  }
+  return out + "</tbody></table></div>";
+}
+
+// Empty if there is nothing but contenders' names.
 std::string page_table(const json& report, Part part) {
-  const std::vector<Column> columns = columns_of(report, part);
+  const std::vector<std::vector<Cell>> rows = contender_rows(report, part);
+  if (rows.front().size() < 2) return "";
   std::string out = "<div class=\"scroll\"><table><thead><tr>";
-  for (const Column& column : columns) {
-    const Cell& h = column.head;
+  for (const Cell& h : rows.front()) {
     out += fmt::format("<th>{}<span class=\"sub\">{}</span></th>", escaped(h.text), escaped(h.second));
   }
   out += "</tr></thead><tbody>";
-  int index = 0;
-  for (const json& c : report.at("contenders")) {
+  for (size_t r = 1; r < rows.size(); ++r) {
     out += "<tr>";
-    bool first = true;
-    for (const Cell& cell : cells_of(columns, c)) {
+    for (size_t i = 0; i < rows[r].size(); ++i) {
+      const Cell& cell = rows[r][i];
       out += "<td>";
-      if (first) out += fmt::format("<span class=\"dot\" style=\"background:var(--c{})\"></span>", index % 8);
+      if (i == 0) out += fmt::format("<span class=\"dot\" style=\"background:var(--c{})\"></span>", (r - 1) % 8);
       out += escaped(cell.text);
       if (!cell.second.empty()) out += "<span class=\"sub\">" + escaped(cell.second) + "</span>";
       out += "</td>";
-      first = false;
     }
     out += "</tr>";
-    ++index;
   }
   return out + "</tbody></table></div>";
+}
+
+std::string markdown_rows(const Rows& rows, size_t left) {
+  std::string out;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    for (const std::string& cell : rows[i]) out += "| " + cell + " ";
+    out += "|\n";
+    for (size_t j = 0; i == 0 && j < rows[i].size(); ++j) out += j < left ? "|---" : "|--:";
+    if (i == 0) out += "|\n";
+  }
+  return out;
 }
 
 }  // namespace
 
 std::string comparison_table(std::string_view report_json) {
   const json report = parsed(report_json);
-  return text_table(report, Part::figures) + "\n" + text_table(report, Part::costs) + "\n" + answers_of(report) + "\n";
+  return text_table(report, Part::losses) + text_table(report, Part::tasks) + text_table(report, Part::costs) +
+         adaptation_text(report) + answers_of(report) + "\n";
 }
 
 std::string comparison_markdown(std::string_view report_json) {
@@ -365,35 +190,21 @@ std::string comparison_markdown(std::string_view report_json) {
     out += fmt::format("- **{}** ({})\n", text_of(use, "answer"), text_of(use, "title"));
   }
   out += fmt::format("\nData: {}.\n\n", text_of(report, "data"));
-  const auto row = [&](const std::vector<Cell>& r) {
-    for (const Cell& c : r) out += "| " + c.text + (c.second.empty() ? "" : " (" + c.second + ")") + " ";
-    out += "|\n";
-  };
-  for (Part part : {Part::figures, Part::costs}) {
-    const std::vector<Column> columns = columns_of(report, part);
-    if (part == Part::costs) out += "\n";
-    row(heads_of(columns));
-    for (size_t i = 0; i < columns.size(); ++i) out += i == 0 ? "|---" : "|--:";
-    out += "|\n";
-    for (const json& c : report.at("contenders")) row(cells_of(columns, c));
-  }
-  if (!report.at("differences").empty()) {
-    out += "\n## Differences between contenders\n\n";
-    for (const std::string& h : kDifferenceHeads) out += "| " + h + " ";
-    out += "|\n|---|---|--:|--:|--:|--:|--:|\n";
-    for (const json& d : report.at("differences")) {
-      for (const std::string& c : difference_cells(report, d)) out += "| " + c + " ";
-      out += "|\n";
+  for (Part part : {Part::losses, Part::tasks, Part::costs}) {
+    Rows rows;
+    for (const std::vector<Cell>& row : contender_rows(report, part)) {
+      rows.emplace_back();
+      for (const Cell& c : row) rows.back().push_back(c.text + (c.second.empty() ? "" : " (" + c.second + ")"));
     }
+    if (rows.front().size() > 1) out += markdown_rows(rows, 1) + "\n";
   }
-  const auto tasks = task_rows(report, "**", "**");
-  for (size_t i = 0; i < tasks.size(); ++i) {
-    if (i == 0) out += "\n## Answers, % right / % without context, after each stage (bold: above chance)\n\n";
-    for (const std::string& cell : tasks[i]) out += "| " + cell + " ";
-    out += "|\n";
-    for (size_t j = 0; i == 0 && j < tasks[i].size(); ++j) out += j < 2 ? "|---" : "|--:";
-    if (i == 0) out += "|\n";
-  }
+  const auto section = [&](const char* title, const Rows& rows, size_t left) {
+    if (rows.size() > 1) out += fmt::format("\n## {}\n\n", title) + markdown_rows(rows, left);
+  };
+  section("Differences between contenders", difference_rows(report), 2);
+  section("Adaptation", adaptation_rows(report), 2);
+  section("Answers, % right / % without context, after each stage (bold: above chance)", task_rows(report, "**", "**"),
+          2);
   out += "\n## Samples\n";
   for (const json& c : report.at("contenders")) {
     for (const json& s : c.at("samples")) {
@@ -430,11 +241,10 @@ std::string comparison_page(std::string_view report_json) {
                     report.at("trials").dump()));
   }
 
-  add("<h2>Figures</h2>" + page_table(report, Part::figures));
+  add("<h2>Figures</h2>" + page_table(report, Part::losses));
   add("<p class=\"soft small\">Own loss: each contender's own objective on held-out text, nats per target, beside the "
       "unigram entropy of the same targets; not comparable between contenders. Means over seeds, with 95 % intervals "
-      "over seeds and items. Scores: 0 is chance, or what is right without the context if that is more; 1 is all "
-      "right.</p>");
+      "over seeds and items.</p>");
 
   const bool generators = std::ranges::any_of(report.at("contenders"), [](const json& c) {
     return !c.at("stages").empty() && !c.at("stages").front().at("suffix").empty();
@@ -444,38 +254,26 @@ std::string comparison_page(std::string_view report_json) {
         "Diamonds: means; dots: seeds; bars: 95 % intervals.</figcaption><div class=\"chart low\"><canvas "
         "id=\"intervals\"></canvas></div></figure>");
   }
-  if (!report.at("differences").empty()) {
-    add("<div class=\"scroll\"><table><thead><tr>");
-    for (const std::string& h : kDifferenceHeads) add("<th>" + escaped(h) + "</th>");
-    add("</tr></thead><tbody>");
-    for (const json& d : report.at("differences")) {
-      body += "<tr>";
-      for (const std::string& c : difference_cells(report, d)) body += "<td>" + escaped(c) + "</td>";
-      add("</tr>");
-    }
-    add("</tbody></table></div>");
+  if (const Rows rows = difference_rows(report); rows.size() > 1) add(page_rows(rows));
+
+  const std::string bold(1, kBold), plain(1, kPlain);
+  if (const Rows tasks = task_rows(report, bold.c_str(), plain.c_str()); tasks.size() > 1) {
+    add("<h2>Tasks</h2>" + page_table(report, Part::tasks));
+    add("<p class=\"soft small\">Scores: 0 is chance, or what is right without the context if that is more; 1 is all "
+        "right.</p>");
+    add("<figure><figcaption>Scores before and after finetuning, with 95 % intervals.</figcaption><div "
+        "class=\"chart\"><canvas id=\"scores\"></canvas></div></figure>");
+    add("<p class=\"soft\">Each kind of questions: % right, and % right with the context left out, which is chance; "
+        "after "
+        "pretraining → after finetuning. Bold: above chance in every seed.</p>" +
+        page_rows(tasks, " class=\"tight\""));
   }
 
-  const auto tasks = task_rows(report, "\x01", "\x02");
-  for (size_t i = 0; i < tasks.size(); ++i) {
-    if (i == 0) {
-      add("<h2>Tasks</h2><figure><figcaption>Scores before and after finetuning, with 95 % intervals; 0 is chance (the "
-          "context left out).</figcaption><div class=\"chart\"><canvas id=\"scores\"></canvas></div></figure>");
-      add("<p class=\"soft\">Each kind of questions: % right, and % right with the context left out, which is chance; "
-          "after "
-          "pretraining → after finetuning. Bold: above chance in every seed.</p><div class=\"scroll\"><table "
-          "class=\"tight\"><thead>");
-    }
-    body += "<tr>";
-    for (const std::string& cell : tasks[i]) {
-      std::string text = escaped(cell);
-      for (size_t at; (at = text.find('\x01')) != std::string::npos;) text.replace(at, 1, "<strong>");
-      for (size_t at; (at = text.find('\x02')) != std::string::npos;) text.replace(at, 1, "</strong>");
-      body += fmt::format("<{0}>{1}</{0}>", i == 0 ? "th" : "td", text);
-    }
-    add(i == 0 ? "</tr></thead><tbody>" : "</tr>");
+  if (const Rows rows = adaptation_rows(report); rows.size() > 1) {
+    add("<h2>Adaptation</h2><p class=\"soft\">What it saves to begin with the weights of another family: tokens to the "
+        "lowest held-out loss that both reach, mean over seeds; the speed-up of each seed in brackets.</p>" +
+        page_rows(rows));
   }
-  if (!tasks.empty()) add("</tbody></table></div>");
 
   add("<h2>Cost</h2>" + page_table(report, Part::costs) +
       "<p class=\"soft small\">Counters are of all stages of learning together, means over seeds.</p>");
@@ -507,6 +305,14 @@ std::string comparison_page(std::string_view report_json) {
       }
     }
     ++index;
+  }
+
+  if (std::ranges::any_of(report.at("contenders"), [](const json& c) { return !c.at("attention").empty(); })) {
+    add("<h2>Attention</h2><p class=\"soft\">Who looks at whom on the same text, mean over the heads of a layer, from "
+        "the "
+        "run with seed 1: a row for each token that looks, a column for each that it may see; darker is more. Point at "
+        "a "
+        "cell to read it.</p><div id=\"attention\"></div>");
   }
 
   add("<h2>What was equal, and what was not</h2><div class=\"columns\"><div><h3>Equal</h3><ul>" +

@@ -22,7 +22,7 @@ class Course {
         objective_(make_objective(contender.objectives, *in.vocabulary)),
         batches_(layout_of(contender.family), in.tokenizer->specials(), rows_of_step(in.step_tokens, in.context)),
         learner_(model_of(contender, in.preset, in.width, in.layers, in.vocabulary->size, in.context), in.precision,
-                 in.optimizer) {
+                 optimizer_of(contender, in)) {
     for (const ObjectiveSpec& o : contender.objectives) check_pairing(contender.family, o.kind);
     learner_.model().parameters().initialise(seed);
     LoaderOptions held_out;

@@ -22,6 +22,13 @@ namespace triarch {
 
 struct AdaptationPlan {
   Contender from, to;
+
+  std::string name() const { return from.name + "-to-" + to.name; }
+  template <class V>
+  void fields(V& v) {
+    v.group("from", from, "what learns first");
+    v.group("to", to, "what goes on with its weights");
+  }
 };
 // Causal to prefix by span corruption, prefix to causal by next token, causal to encoder-decoder by spans and prefixes.
 std::vector<AdaptationPlan> default_adaptations();

@@ -23,6 +23,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kDefaultSeconds = 180;
+constexpr double kLongSeconds = 600;
+// Of a comparison's tokens, what each of the three runs of an adaptation takes, and all three.
+constexpr double kAdaptationShare = 0.125, kAdaptationRuns = 3 * kAdaptationShare;
 constexpr int64_t kWorldTokens = 400'000;
 constexpr int64_t kWorldWidth = 64, kWorldLayers = 2;  // where nothing else decides
 // Of a time budget, what is left for evaluations, reading and the report.
@@ -31,7 +34,7 @@ constexpr double kTrainingShare = 0.8;
 // 2022 say 20 at the end; small models on small texts are better off somewhat larger).
 constexpr double kTokensPerWeight = 8;
 
-std::string trial_name(const Contender& c, int64_t seed) { return fmt::format("{}.{}", c.name, seed); }
+std::string trial_name(const std::string& what, int64_t seed) { return fmt::format("{}.{}", what, seed); }
 
 struct ServingTable {
   std::vector<ServingCost> contenders;
@@ -127,6 +130,8 @@ TrialInputs Comparison::inputs() const {
   if (data_.instruction_tokens > 0) in.instructions = &data_.instructions;
   in.instruction_tokens = data_.instruction_tokens;
   in.finetune_rate = config_.finetune_rate;
+  in.heads = data_.heads;
+  in.head_tokens = data_.head_tokens;
   in.translations = data_.references.size();
   in.preset = config_.preset;
   in.width = config_.width;
@@ -150,6 +155,14 @@ TrialInputs Comparison::inputs() const {
   return in;
 }
 
+TrialInputs Comparison::adaptation_inputs() const {
+  TrialInputs in = inputs();
+  for (Curriculum::Stage& s : in.stages) s.tokens = std::llround(kAdaptationShare * double(s.tokens));
+  in.schedule.kind = ScheduleKind::constant;
+  in.points = 32;
+  return in;
+}
+
 void Comparison::plan(int jobs, bool timed) {
   TrialInputs in = inputs();
   costs_.assign(config_.contenders.size(), {});
@@ -158,9 +171,33 @@ void Comparison::plan(int jobs, bool timed) {
   });
 }
 
+void Comparison::match(int jobs, bool timed) {
+  CompareConfig& k = config_;
+  for (Contender& c : k.contenders) c.token_share = 1, c.width = 0;
+  fill_stages(k, data_);
+  if (k.match == Match::parameters) {
+    match_parameters(k.contenders, k.preset, k.width, k.layers, data_.vocabulary.size, inputs().context);
+  }
+  plan(jobs, timed || k.match == Match::time);
+  if (k.match == Match::flops || k.match == Match::time) {
+    share_tokens(k.match, k.contenders, costs_);
+    fill_stages(k, data_);
+  }
+}
+
 std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path folder, int jobs, bool dry,
                                                const std::function<bool(double)>& sweeping) {
+  // What a short comparison has no time for.
+  const bool long_enough = config.seconds >= kLongSeconds;
+  if (config.shots < 0) config.shots = long_enough ? 2 : 0;
+  if (!config.serving) config.serving = long_enough;
+  if (!config.heads) config.heads = long_enough || !config.classify.empty() || !config.tag.empty();
   CompareData data = read_compare_data(config, nullptr);
+  if (!config.adapt) config.adapt = long_enough && !data.pairs;
+  if (*config.adapt && data.pairs) {
+    fail(ExitCode::usage, "compare: expected a text to adapt families on, found pairs; leave out --adapt");
+  }
+  if (*config.adapt && config.adaptations.empty()) config.adaptations = default_adaptations();
   config.hash = data.hash;
   std::unique_ptr<Comparison> c(new Comparison(std::move(config), std::move(data)));
   CompareConfig& k = c->config_;
@@ -175,8 +212,7 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
   if (k.tokens > 0) {
     k.width = k.width > 0 ? k.width : kWorldWidth;
     k.layers = k.layers > 0 ? k.layers : kWorldLayers;
-    fill_stages(k, c->data_);
-    c->plan(jobs, false);
+    c->match(jobs, false);
   } else {
     // The largest shape whose models see enough tokens in the time; in the world, more tokens before a larger shape.
     const int64_t width = k.width > 0 || !c->data_.world ? k.width : kWorldWidth;
@@ -186,10 +222,9 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
       k.width = width > 0 ? width : shape.width;
       k.layers = layers > 0 ? layers : shape.layers;
       k.tokens = 64 * k.step_tokens;
-      fill_stages(k, c->data_);
       const bool last = &shape == std::end(kShapes) - 1 || (width > 0 && layers > 0);
       // Counting is cheap: a shape that could not be fast enough on any machine of today is not timed.
-      c->plan(jobs, false);
+      c->match(jobs, false);
       double flops = 0, smallest = 1e300;
       for (const TrialCost& cost : c->costs_) {
         flops += cost.flops_per_token;
@@ -197,13 +232,17 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
       }
       const double most = k.seconds * jobs * 4e11 / (flops * double(k.seeds));
       if (!last && most < kTokensPerWeight * smallest) continue;
-      c->plan(jobs, true);
+      c->match(jobs, true);
       double seconds = 0;
-      for (const TrialCost& cost : c->costs_) seconds += cost.seconds_per_token;
+      for (size_t i = 0; i < c->costs_.size(); ++i) {
+        seconds += c->costs_[i].seconds_per_token * k.contenders[i].token_share;
+      }
       const double share = k.seconds * kTrainingShare * jobs / double(k.seeds);
       // Questions are answered after each stage, and finetuning is learning, too.
       const bool finetuned = c->data_.instruction_tokens > 0;
-      const double learnt = finetuned ? 1 + double(c->data_.instruction_tokens) / double(k.tokens) : 1;
+      const double heads = double(c->data_.head_tokens) * double(c->data_.heads.size());
+      const double learnt = 1 + (double(finetuned ? c->data_.instruction_tokens : 0) + heads) / double(k.tokens) +
+                            kAdaptationRuns * double(k.adaptations.size()) / double(k.contenders.size());
       const double tokens = (share / seconds - (finetuned ? 2 : 1) * asking) / learnt;
       if (!last && tokens < kTokensPerWeight * smallest) continue;
       // To whole steps, and to two digits: the number is kept, and people read it.
@@ -214,11 +253,12 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
     fill_stages(k, c->data_);
   }
   for (Contender& contender : k.contenders) {
-    if (contender.rate <= 0) contender.rate = swept_rate(contender, k.width);
+    if (contender.rate <= 0) contender.rate = swept_rate(contender, contender.width > 0 ? contender.width : k.width);
   }
-  for (int64_t seed = 1; seed <= k.seeds; ++seed) {
-    for (const Contender& contender : k.contenders) c->trials_.push_back(trial_name(contender, seed));
+  for (AdaptationPlan& a : k.adaptations) {
+    for (Contender* x : {&a.from, &a.to}) x->rate = x->rate > 0 ? x->rate : swept_rate(*x, k.width);
   }
+  for (const Job& job : c->all_jobs()) c->trials_.push_back(job.name);
   if (dry) return c;
   if (k.sweep && k.swept.empty()) {
     k.swept = triarch::sweep(k.contenders, c->inputs(), 1, jobs, sweeping);
@@ -262,10 +302,8 @@ std::unique_ptr<Comparison> Comparison::open(const fs::path& folder) {
   std::unique_ptr<Comparison> c(new Comparison(std::move(config), std::move(data)));
   fill_stages(c->config_, c->data_);
   c->folder_ = folder;
-  for (int64_t seed = 1; seed <= c->config_.seeds; ++seed) {
-    for (const Contender& contender : c->config_.contenders) c->trials_.push_back(trial_name(contender, seed));
-  }
   c->plan(1, false);
+  for (const Job& job : c->all_jobs()) c->trials_.push_back(job.name);
   return c;
 }
 
@@ -289,30 +327,59 @@ std::vector<ServingCost> Comparison::serving() const {
   return table.contenders;
 }
 
-std::vector<std::optional<TrialResult>> Comparison::results(const Contender& contender) const {
+template <class Result>
+std::vector<std::optional<Result>> Comparison::results_of(const std::string& name) const {
   const WorkQueue queue(folder_);
-  std::vector<std::optional<TrialResult>> out;
+  std::vector<std::optional<Result>> out;
   for (int64_t seed = 1; seed <= config_.seeds; ++seed) {
-    const std::string name = trial_name(contender, seed);
+    const std::string trial = trial_name(name, seed);
     out.emplace_back();
-    if (const auto text = queue.result(name)) {
-      out.back().emplace();
-      parse_json(*text, name + ".json", *out.back());
-    }
+    if (const auto text = queue.result(trial)) parse_json(*text, trial + ".json", out.back().emplace());
   }
   return out;
+}
+
+std::vector<std::optional<TrialResult>> Comparison::results(const Contender& contender) const {
+  return results_of<TrialResult>(contender.name);
+}
+
+std::vector<std::optional<Adaptation>> Comparison::results(const AdaptationPlan& plan) const {
+  return results_of<Adaptation>(plan.name());
+}
+
+std::vector<Comparison::Job> Comparison::all_jobs() const {
+  std::vector<Job> jobs;
+  const CompareConfig& k = config_;
+  double mean = 0;
+  for (const TrialCost& c : costs_) mean += c.flops_per_token / double(costs_.size());
+  for (int64_t seed = 1; seed <= k.seeds; ++seed) {
+    for (size_t i = 0; i < k.contenders.size(); ++i) {
+      const Contender& c = k.contenders[i];
+      const double tokens = c.token_share * double(k.tokens + data_.instruction_tokens) +
+                            double(data_.head_tokens) * double(data_.heads.size());
+      jobs.push_back(
+          {trial_name(c.name, seed), &c, nullptr, uint64_t(seed), costs_[i].flops_per_token * tokens, int64_t(tokens)});
+    }
+  }
+  for (int64_t seed = 1; seed <= k.seeds; ++seed) {
+    for (const AdaptationPlan& a : k.adaptations) {
+      const double tokens = kAdaptationRuns * double(k.tokens);
+      jobs.push_back({trial_name(a.name(), seed), nullptr, &a, uint64_t(seed), mean * tokens, int64_t(tokens)});
+    }
+  }
+  return jobs;
 }
 
 bool Comparison::work(int jobs, const CompareEvents& events) {
   WorkQueue queue(folder_);
   queue.recover();
   const TrialInputs in = inputs();
-  std::map<std::string, std::pair<size_t, uint64_t>> which;  // trial -> contender, seed
+  const TrialInputs adapting = adaptation_inputs();
+  std::map<std::string, Job> which;
   double whole = 0;
-  for (const std::string& name : trials_) {
-    const size_t index = which.size();
-    which[name] = {index % config_.contenders.size(), 1 + index / config_.contenders.size()};
-    whole += costs_[index % config_.contenders.size()].flops_per_token;
+  for (const Job& job : all_jobs()) {
+    which[job.name] = job;
+    whole += job.flops;
   }
 
   std::mutex mutex;
@@ -321,19 +388,24 @@ bool Comparison::work(int jobs, const CompareEvents& events) {
     int64_t tokens = 0;
   };
   std::map<std::string, Running> running;
-  std::map<size_t, std::vector<double>> suffix;  // of finished trials, by contender
+  std::map<const Contender*, std::vector<double>> suffix;  // of finished trials
   std::vector<std::string> done;
   double last_said = 0;
   double suffix_tokens = 0;
   for (double t : data_.suffixes.tokens) suffix_tokens += t;
 
-  const auto finished = [&](const std::string& name, const TrialResult& r) {
+  // The mutex is held, here and in `say`.
+  const auto finished = [&](const std::string& name, const std::string& result) {
     done.push_back(name);
-    if (r.suffix_losses.empty()) return;
-    suffix[which[name].first].push_back(std::accumulate(r.suffix_losses.begin(), r.suffix_losses.end(), 0.0) /
-                                        suffix_tokens);
+    const Job& job = which[name];
+    if (!job.contender) return;
+    TrialResult r;
+    parse_json(result, name + ".json", r);
+    if (!r.suffix_losses.empty()) {
+      suffix[job.contender].push_back(std::accumulate(r.suffix_losses.begin(), r.suffix_losses.end(), 0.0) /
+                                      suffix_tokens);
+    }
   };
-  // The mutex is held.
   const auto say = [&](bool finished_one) {
     if (!events.progress || (!finished_one && steady_seconds() - last_said < 0.2)) return;
     last_said = steady_seconds();
@@ -341,31 +413,31 @@ bool Comparison::work(int jobs, const CompareEvents& events) {
     s.done = int64_t(done.size());
     s.trials = int64_t(trials_.size());
     s.finished_one = finished_one;
-    for (const std::string& name : done) s.share += costs_[which[name].first].flops_per_token;
-    s.tokens = s.done * (config_.tokens + data_.instruction_tokens);
+    for (const std::string& name : done) {
+      s.share += which[name].flops;
+      s.tokens += which[name].tokens;
+    }
     for (const auto& [name, r] : running) {
-      s.share += r.share * costs_[which[name].first].flops_per_token;
+      const Job& job = which[name];
+      s.share += r.share * job.flops;
       s.tokens += r.tokens;
-      const auto [contender, seed] = which[name];
-      s.running +=
-          fmt::format("{}{} {}", s.running.empty() ? "" : ", ", title_of(config_.contenders[contender].family), seed);
+      const std::string title = job.contender ? title_of(job.contender->family)
+                                              : fmt::format("{} to {}", title_of(job.adaptation->from.family),
+                                                            title_of(job.adaptation->to.family));
+      s.running += fmt::format("{}{} {}", s.running.empty() ? "" : ", ", title, job.seed);
     }
     s.share /= whole;
     double best = 1e300;
     for (const auto& [contender, losses] : suffix) {
       if (mean(losses) >= best) continue;
       best = mean(losses);
-      s.best = fmt::format("{} {:.3f}", title_of(config_.contenders[contender].family), best);
+      s.best = fmt::format("{} {:.3f}", title_of(contender->family), best);
     }
     events.progress(s);
   };
 
   for (const std::string& name : trials_) {
-    if (const auto text = queue.result(name)) {
-      TrialResult r;
-      parse_json(*text, name + ".json", r);
-      finished(name, r);
-    }
+    if (const auto text = queue.result(name)) finished(name, *text);
   }
   std::atomic<bool> stopped = false;
   for (;;) {
@@ -373,7 +445,7 @@ bool Comparison::work(int jobs, const CompareEvents& events) {
       while (!stopped && stop_signal() == 0) {
         const std::optional<std::string> name = queue.claim(trials_);
         if (!name) return;
-        const auto [contender, seed] = which[*name];
+        const Job& job = which.at(*name);
         TrialEvents trial;
         trial.progress = [&](double share, int64_t tokens) {
           queue.touch();
@@ -382,9 +454,16 @@ bool Comparison::work(int jobs, const CompareEvents& events) {
           say(false);
           return !stopped && stop_signal() == 0;
         };
-        std::optional<TrialResult> result;
+        std::optional<std::string> result;
+        std::string failure;
         try {
-          result = run_trial(config_.contenders[contender], seed, in, trial);
+          if (job.contender) {
+            const auto r = run_trial(*job.contender, job.seed, in, trial);
+            if (r) result = to_json(*r), failure = r->failure;
+          } else {
+            const auto r = run_adaptation(*job.adaptation, job.seed, adapting, trial);
+            if (r) result = to_json(*r);
+          }
         } catch (...) {
           stopped = true;
           queue.give_back(*name);
@@ -396,10 +475,10 @@ bool Comparison::work(int jobs, const CompareEvents& events) {
           queue.give_back(*name);
           return;
         }
-        queue.finish(*name, to_json(*result));
+        queue.finish(*name, *result);
         finished(*name, *result);
-        if (!result->failure.empty() && events.note) {
-          events.note(fmt::format("{}, seed {}: {}", config_.contenders[contender].title(), seed, result->failure));
+        if (!failure.empty() && events.note) {
+          events.note(fmt::format("{}, seed {}: {}", job.contender->title(), job.seed, failure));
         }
         say(true);
       }
@@ -410,9 +489,7 @@ bool Comparison::work(int jobs, const CompareEvents& events) {
     for (const std::string& name : trials_) {
       if (std::ranges::find(done, name) != done.end()) continue;
       if (const auto text = queue.result(name)) {
-        TrialResult r;
-        parse_json(*text, name + ".json", r);
-        finished(name, r);
+        finished(name, *text);
         say(true);
       }
     }

@@ -15,7 +15,9 @@
 #include <vector>
 
 #include "triarch/evaluate/serving.h"
+#include "triarch/study/adapt.h"
 #include "triarch/study/contender.h"
+#include "triarch/study/match.h"
 #include "triarch/study/queue.h"
 #include "triarch/study/sweep.h"
 #include "triarch/study/trial.h"
@@ -30,11 +32,12 @@ struct CompareConfig {
   std::string preset;                 // empty: world on the built-in world, else llama
   int64_t width = 0, layers = 0;      // 0: by the budget
   PrecisionChoice precision = PrecisionChoice::float32;
-  int64_t context = 0;         // tokens of a piece; 0: 64 in the world, 128 on a text
-  int64_t step_tokens = 0;     // tokens of a step; 0: 256 in the world, 512 on a text
-  double seconds = 0;          // budget of the whole comparison; turned into tokens once
-  int64_t tokens = 0;          // seen by each run; 0: by the seconds
-  int64_t primer_tokens = -1;  // world: refrains that come first; -1: a quarter, at most 100k
+  int64_t context = 0;          // tokens of a piece; 0: 64 in the world, 128 on a text
+  int64_t step_tokens = 0;      // tokens of a step; 0: 256 in the world, 512 on a text
+  double seconds = 0;           // budget of the whole comparison; turned into tokens once
+  int64_t tokens = 0;           // seen by each run; 0: by the seconds
+  Match match = Match::tokens;  // what runs are given equally
+  int64_t primer_tokens = -1;   // world: refrains that come first; -1: a quarter, at most 100k
   OptimizerConfig optimizer;
   Schedule schedule;
   bool sweep = false;             // finds each contender's learning rates first
@@ -47,8 +50,15 @@ struct CompareConfig {
   int64_t task_items = 200;                // questions of each kind under each prompt template; 0: none
   std::vector<std::string> tasks;          // files of the user's own (evaluate/task_file.h)
   std::vector<std::string> minimal_pairs;  // folders (evaluate/minimal_pairs.h)
-  bool serving = false;                    // measures what each contender costs to serve
-  uint64_t hash = 0;                       // of the texts; checked on resume
+  int64_t shots = -1;  // demonstrations of few-shot questions; -1: 2 where the budget is 10 minutes or more
+  // Labelling: heads finetuned on the world's texts, or on files of the user's own.
+  std::optional<bool> heads;               // none: with a budget of 10 minutes or more
+  std::vector<std::string> classify, tag;  // files; they make heads true
+  int64_t head_tokens = -1;                // that each head learns from; -1: a sixteenth of pretraining's
+  std::optional<bool> adapt;               // adaptation between families; none: with a budget of 10 minutes or more
+  std::vector<AdaptationPlan> adaptations;
+  std::optional<bool> serving;  // measures what each contender costs to serve; none: the same
+  uint64_t hash = 0;            // of the texts; checked on resume
 
   CompareConfig();
 
@@ -65,6 +75,7 @@ struct CompareConfig {
     v("step_tokens", step_tokens, "tokens of text that a step shows; 0: by the data");
     v("seconds", seconds, "time of the whole comparison; turned into tokens once, at the start");
     v("tokens", tokens, "tokens that each run sees; 0: by the seconds");
+    v("match", match, "what runs are given equally: tokens, flops, parameters or time (study/match.h)");
     v("primer_tokens", primer_tokens,
       "built-in world: tokens of refrains that come first; -1: a quarter, at most 100k");
     v.group("optimizer", optimizer, "AdamW, or Muon for matrices");
@@ -81,7 +92,20 @@ struct CompareConfig {
     v("tasks", tasks,
       "JSONL files of questions with candidates; those not held out are also trained, if there are many");
     v("minimal_pairs", minimal_pairs, "folders of minimal pairs: BLiMP, Zorro");
-    v("serving", serving, "measure what each contender costs to serve");
+    v("shots", shots,
+      "questions with their answers before each question, as far as there is room, beside questions without; -1: 2 "
+      "with a budget of 10 minutes or more; 0: none");
+    v("heads", heads,
+      "finetune heads for classification and tagging; null: with a budget of 10 minutes or more, in the built-in "
+      "world");
+    v("classify", classify, "files of texts with a class each, to finetune heads on");
+    v("tag", tag, "files of texts with a tag for each word, to finetune heads on");
+    v("head_tokens", head_tokens, "tokens that each head learns from; -1: a sixteenth of pretraining's");
+    v("adapt", adapt,
+      "begin families with the weights of others, and count tokens to the same loss; null: with a budget of 10 minutes "
+      "or more");
+    v("adaptations", adaptations, "from which family to which");
+    v("serving", serving, "measure what each contender costs to serve; null: with a budget of 10 minutes or more");
     v("hash", hash, "of the texts");
   }
 };
@@ -100,6 +124,8 @@ struct CompareData {
   std::vector<ChoiceTask> tasks;
   TokenizedCorpus instructions;  // of multitask finetuning; empty: none
   int64_t instruction_tokens = 0;
+  std::vector<HeadTask> heads;
+  int64_t head_tokens = 0;              // of each
   std::vector<std::string> references;  // pairs: the outputs of the first suffix items, as text
   std::vector<std::string> notes;       // what was left out, in words for the user
   bool world = false, pairs = false;
@@ -133,9 +159,12 @@ class Comparison {
   const CompareConfig& config() const { return config_; }
   const CompareData& data() const { return data_; }
   const std::vector<TrialCost>& costs() const { return costs_; }  // by contender
-  // "causal-next_token.1", in the order in which they are tried: all contenders with seed 1, then seed 2 ...
+  // "causal-next_token.1", in the order in which they are tried: all contenders with seed 1, then seed 2 ..., and then
+  // adaptations in the same way: "causal-next_token-to-prefix-span_corruption.1".
   const std::vector<std::string>& trials() const { return trials_; }
   TrialInputs inputs() const;
+  // Of adaptations: an eighth of the tokens for each of their three runs, at a constant rate.
+  TrialInputs adaptation_inputs() const;
 
   // Works on what is left, each trial on one of `jobs` threads; waits for trials that other processes have claimed.
   // False if a signal stopped it (base/signals.h).
@@ -147,10 +176,25 @@ class Comparison {
   std::vector<ServingCost> serving() const;
   // Of the contender with each seed, in order; empty places where there is none yet.
   std::vector<std::optional<TrialResult>> results(const Contender& contender) const;
+  std::vector<std::optional<Adaptation>> results(const AdaptationPlan& plan) const;
 
  private:
   Comparison(CompareConfig config, CompareData data);
+  // What a trial is of.
+  struct Job {
+    std::string name;
+    const Contender* contender = nullptr;
+    const AdaptationPlan* adaptation = nullptr;
+    uint64_t seed = 0;
+    double flops = 0;  // about
+    int64_t tokens = 0;
+  };
+  std::vector<Job> all_jobs() const;
+  template <class Result>
+  std::vector<std::optional<Result>> results_of(const std::string& name) const;
   void plan(int jobs, bool timed);
+  // Matches contenders at the configuration's tokens and shape, and fills the stages for them.
+  void match(int jobs, bool timed);
 
   CompareConfig config_;
   CompareData data_;

@@ -1,9 +1,11 @@
 #include "triarch/study/compare_data.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "triarch/base/human.h"
 #include "triarch/data/world.h"
+#include "triarch/evaluate/few_shot.h"
 #include "triarch/evaluate/minimal_pairs.h"
 #include "triarch/evaluate/subset.h"
 #include "triarch/evaluate/task_file.h"
@@ -44,7 +46,15 @@ void add_instructions(const ChoiceTask& task, std::vector<Document>& all) {
 
 // Tasks made from the user's text and those that the user brings. Of a file's tasks that are not held out, what
 // evaluation leaves over is for finetuning.
-void add_tasks(const CompareConfig& config, CompareData& d) {
+void add_few_shot(const CompareConfig& config, const ChoiceTask& task, std::span<const Choice> pool,
+                  const char* between, const CompareData& d, std::vector<ChoiceTask>& few) {
+  if (config.shots <= 0) return;
+  const Key key = task_key(9).with(few.size());
+  auto asked = few_shot(task, pool, config.shots, between, d.tokenizer, config.context, key);
+  if (asked) few.push_back(std::move(*asked));
+}
+
+void add_tasks(const CompareConfig& config, CompareData& d, std::vector<ChoiceTask>& few) {
   const int64_t items = config.task_items;
   if (items <= 0) return;
   if (!d.pairs) {
@@ -66,6 +76,7 @@ void add_tasks(const CompareConfig& config, CompareData& d) {
           asked.held_out = true;
         }
       }
+      add_few_shot(config, asked, task.choices, "\n\n", d, few);
       d.tasks.push_back(std::move(asked));
     }
   }
@@ -115,7 +126,8 @@ CompareData read_compare_data(CompareConfig& config, const Tokenizer* known) {
   if (config.preset.empty()) config.preset = d.world ? "world" : "llama";
   set(config.context, d.world ? 64 : 128);
   set(config.step_tokens, d.world ? 256 : 512);
-  if (!d.world) add_tasks(config, d);
+  std::vector<ChoiceTask> few;
+  if (!d.world) add_tasks(config, d, few);
   d.suffixes = suffix_set(d.validation.view(), d.pairs ? 0 : config.context, config.suffix_items, d.tokenizer);
   if (d.pairs) {
     for (size_t i = 0; i < std::min(d.suffixes.items.size(), kTranslations); ++i) {
@@ -124,12 +136,24 @@ CompareData read_compare_data(CompareConfig& config, const Tokenizer* known) {
   }
   if (d.world && config.task_items > 0) {
     d.tasks = world_tasks(task_key(3), config.task_items);
+    const std::vector<ChoiceTask> pools = world_tasks(task_key(8), 64);
+    for (size_t i = 0; i < d.tasks.size(); ++i) {
+      // One template of those that the text knows: demonstrations make questions long.
+      if (d.tasks[i].wrapper == 0) add_few_shot(config, d.tasks[i], pools[i].choices, " ", d, few);
+    }
+  }
+  for (ChoiceTask& t : few) d.tasks.push_back(std::move(t));
+  if (config.heads.value_or(false)) {
+    if (d.world) d.heads = world_heads(task_key(10), d.tokenizer);
+    for (const std::string& file : config.classify) d.heads.push_back(head_of_file(file, false, d.tokenizer));
+    for (const std::string& file : config.tag) d.heads.push_back(head_of_file(file, true, d.tokenizer));
   }
   return d;
 }
 
 void fill_stages(const CompareConfig& config, CompareData& d) {
   const int64_t share = config.finetune_tokens >= 0 ? config.finetune_tokens : config.tokens * 3 / 8;
+  d.head_tokens = config.head_tokens >= 0 ? config.head_tokens : config.tokens / 16;
   if (!d.world) {
     d.stage_tokens = {config.tokens};
     const int64_t most = int64_t(kMostEpochs * double(d.instructions.tokens()));
@@ -139,12 +163,16 @@ void fill_stages(const CompareConfig& config, CompareData& d) {
   const int64_t primer = config.primer_tokens >= 0 ? std::min(config.primer_tokens, config.tokens)
                                                    : std::min(kPrimerTokens, config.tokens / 4);
   const Key key = task_key(1);
-  const std::vector<Document> all = world::pretraining(key, primer, config.tokens);
+  // Whoever sees more than the others sees more text, not the same once more.
+  double most = 1;
+  for (const Contender& c : config.contenders) most = std::max(most, c.token_share);
+  const auto scaled = [&](int64_t n) { return int64_t(std::ceil(double(n) * most)); };
+  const std::vector<Document> all = world::pretraining(key, scaled(primer), scaled(config.tokens));
   // The primer's documents come first: they are those that hold its words.
   std::vector<Document> parts[2];
   int64_t words = 0;
   for (const Document& document : all) {
-    parts[words < primer ? 0 : 1].push_back(document);
+    parts[words < scaled(primer) ? 0 : 1].push_back(document);
     words += 1 + std::ranges::count(document.text, ' ');
   }
   d.stages.clear();
@@ -152,10 +180,10 @@ void fill_stages(const CompareConfig& config, CompareData& d) {
   for (const auto& part : parts) {
     if (part.empty()) continue;
     d.stages.push_back(tokenize(part, d.tokenizer));
-    d.stage_tokens.push_back(d.stages.back().tokens());
+    d.stage_tokens.push_back(std::llround(double(d.stages.back().tokens()) / most));
   }
   d.instruction_tokens = share;
-  if (share > 0) d.instructions = tokenize(instructions(task_key(4), share, config.rehearsal), d.tokenizer);
+  if (share > 0) d.instructions = tokenize(instructions(task_key(4), scaled(share), config.rehearsal), d.tokenizer);
   d.description =
       fmt::format("the built-in world: {} tokens of generated text, the first {} of them refrains{}; {}",
                   human_count(double(config.tokens)), human_count(double(primer)),

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <numbers>
+#include <set>
 
 #include "triarch/base/human.h"
 #include "triarch/evaluate/text_metrics.h"
@@ -35,25 +36,61 @@ double total(const ContenderReport& c, double StageReport::*field) {
   return sum;
 }
 
+// "sees 400k tokens"
+std::string given(const CompareConfig& k) {
+  const std::string tokens = human_count(double(k.tokens));
+  switch (k.match) {
+    case Match::flops:
+      return fmt::format("executes the operations of {} tokens on average", tokens);
+    case Match::time:
+      return fmt::format("takes the time of {} tokens on average", tokens);
+    case Match::parameters:
+      return fmt::format("has as many parameters and sees {} tokens", tokens);
+    case Match::tokens:
+      break;
+  }
+  return fmt::format("sees {} tokens", tokens);
+}
+
 void equalities(const Comparison& comparison, CompareReport& r) {
   const CompareConfig& k = comparison.config();
   const std::vector<ContenderReport>& all = r.contenders;
-  r.equal = {
-      "the text, its split and the tokenizer", "the seeds, and with each seed the order of the text",
-      fmt::format("tokens seen ({}) and optimizer steps ({}): every step shows the same pieces to all",
-                  human_count(total(all.front(), &StageReport::tokens)), total(all.front(), &StageReport::steps)),
-      fmt::format("width {}, layers per stack {}, preset {}, optimizer", k.width, k.layers, k.preset)};
-  const auto tell = [&](const char* what, const auto& value) {
+  r.equal = {"the text, its split and the tokenizer", "the seeds, and with each seed the order of the text"};
+  if (k.match == Match::parameters) {
+    std::string widths;
+    for (size_t i = 0; i < k.contenders.size(); ++i) {
+      const int64_t width = k.contenders[i].width > 0 ? k.contenders[i].width : k.width;
+      widths += fmt::format("{}{} ({})", i == 0 ? "" : ", ", width, all[i].label);
+    }
+    r.equal.push_back(fmt::format("layers per stack {}, preset {}, optimizer", k.layers, k.preset));
+    r.unequal.push_back("width, chosen for as many parameters: " + widths);
+  } else {
+    r.equal.push_back(fmt::format("width {}, layers per stack {}, preset {}, optimizer", k.width, k.layers, k.preset));
+  }
+  // What was matched need not be equal to the last digit.
+  const auto tell = [&](const char* what, const auto& value, bool matched = false) {
     const auto [low, high] = std::ranges::minmax(all, {}, value);
     if (value(low) == value(high)) {
       r.equal.push_back(fmt::format("{} ({})", what, human_count(double(value(low)))));
     } else {
-      r.unequal.push_back(fmt::format("{}: {}", what, range(all, value)));
+      (matched && double(value(high)) < 1.05 * double(value(low)) ? r.equal : r.unequal)
+          .push_back(fmt::format("{}: {}{}", what, range(all, value), matched ? ", matched" : ""));
     }
   };
-  tell("parameters", [](const ContenderReport& c) { return c.parameters; });
+  const bool same_tokens = k.match == Match::tokens || k.match == Match::parameters;
+  tell(same_tokens ? "tokens seen, every step the same pieces for all" : "tokens seen",
+       [](const ContenderReport& c) { return std::round(total(c, &StageReport::tokens)); });
+  tell("optimizer steps", [](const ContenderReport& c) { return std::round(total(c, &StageReport::steps)); });
+  tell(
+      "parameters", [](const ContenderReport& c) { return c.parameters; }, k.match == Match::parameters);
   tell("tokens with a loss", [](const ContenderReport& c) { return std::round(total(c, &StageReport::targets)); });
-  tell("floating-point operations", [](const ContenderReport& c) { return std::round(total(c, &StageReport::flops)); });
+  tell(
+      "floating-point operations", [](const ContenderReport& c) { return std::round(total(c, &StageReport::flops)); },
+      k.match == Match::flops);
+  if (k.match == Match::time) {
+    tell(
+        "seconds", [](const ContenderReport& c) { return total(c, &StageReport::seconds); }, true);
+  }
   r.unequal.push_back(
       "what own losses measure: each is of its own objective's targets; compare a contender's with the "
       "unigram entropy beside it, not with another's");
@@ -103,6 +140,18 @@ std::vector<TaskGroup> groups_of(std::span<const ChoiceTask> tasks) {
       {"transform", [](const ChoiceTask& t) { return t.use == "transform"; }},
       {"judge", [](const ChoiceTask& t) { return t.use == "judge"; }},
   };
+  // These are of questions asked alone.
+  for (TaskGroup& g : all) {
+    g.holds = [holds = g.holds](const ChoiceTask& t) { return t.shots == 0 && holds(t); };
+  }
+  std::set<std::pair<std::string, int>> few;  // tasks and templates with demonstrations
+  for (const ChoiceTask& t : tasks) {
+    if (t.shots > 0) few.insert({t.name, t.wrapper});
+  }
+  all.push_back({"few_shot", [](const ChoiceTask& t) { return t.shots > 0; }});
+  all.push_back({"zero_shot", [few](const ChoiceTask& t) {
+                   return t.shots == 0 && few.contains({t.name, t.wrapper});
+                 }});
   std::erase_if(all, [&](const TaskGroup& g) { return std::ranges::none_of(tasks, g.holds); });
   return all;
 }
@@ -110,6 +159,8 @@ std::vector<TaskGroup> groups_of(std::span<const ChoiceTask> tasks) {
 std::string title_of_group(const std::string& name) {
   static const std::map<std::string, std::string> titles = {{"seen", "all tasks, under prompts that occur in the text"},
                                                             {"all", "all tasks, all prompts"},
+                                                            {"few_shot", "tasks with demonstrations before a question"},
+                                                            {"zero_shot", "the same tasks and prompts without them"},
                                                             {"training", "tasks of finetuning"},
                                                             {"held_out", "held-out tasks"},
                                                             {"understand", "questions about a text"},
@@ -122,6 +173,7 @@ std::string title_of_group(const std::string& name) {
 struct Measured {
   std::vector<Estimate> suffix;  // [stages]; no runs: it does not generate
   Estimate bleu;
+  Estimate heads[2];                         // mean accuracy of classification and of tagging; no runs: it has none
   std::vector<std::vector<Estimate>> tasks;  // [stages][groups]
 };
 
@@ -249,6 +301,76 @@ class StageOf {
   AnswerSet answers_;
 };
 
+// The mean of figures of the same runs.
+Estimate mean_of(const std::vector<Estimate>& all) {
+  Estimate out;
+  for (const Estimate& e : all) {
+    out.runs.resize(e.runs.size());
+    out.resamples.resize(e.resamples.size());
+    for (size_t i = 0; i < e.runs.size(); ++i) out.runs[i] += e.runs[i] / double(all.size());
+    for (size_t i = 0; i < e.resamples.size(); ++i) out.resamples[i] += e.resamples[i] / double(all.size());
+  }
+  return out;
+}
+
+// Right answers of each seed as measurements.
+Measurements marks_of(const std::vector<std::string>& right) {
+  Measurements m;
+  for (const std::string& r : right) {
+    m.values.emplace_back();
+    for (char c : r) m.values.back().push_back(c == '1' ? 1 : 0);
+  }
+  return m;
+}
+
+// The heads of a contender of one kind, from its seeds, and the mean of their accuracies; no runs if it has none.
+Estimate add_heads(const std::vector<HeadTask>& tasks, bool tagging, const std::vector<TrialResult>& trials,
+                   ContenderReport& c) {
+  std::vector<Estimate> all;
+  for (const HeadTask& t : tasks) {
+    if (t.tagging != tagging) continue;
+    std::vector<std::string> right;
+    for (const TrialResult& trial : trials) {
+      const auto at = std::ranges::find(trial.heads, t.name, &HeadAnswers::task);
+      if (at != trial.heads.end()) right.push_back(at->right);
+    }
+    if (right.empty()) return {};
+    all.push_back(estimate(marks_of(right)));
+    c.heads.push_back({t.name, t.title, t.majority, figure_of(all.back())});
+  }
+  return mean_of(all);
+}
+
+AdaptationReport adaptation_of(const AdaptationPlan& plan, const std::vector<std::optional<Adaptation>>& results) {
+  AdaptationReport r;
+  r.name = plan.name();
+  r.from = plan.from.title();
+  r.to = plan.to.title();
+  Estimate speedup;
+  for (const std::optional<Adaptation>& a : results) {
+    if (!a) continue;
+    ++r.runs;
+    r.tokens = a->first_tokens;
+    r.target_loss += a->target_loss;
+    r.adapted_tokens += a->adapted_tokens;
+    r.scratch_tokens += a->scratch_tokens;
+    if (a->speedup) {
+      speedup.runs.push_back(*a->speedup);
+    } else {
+      ++r.at_once;
+    }
+  }
+  for (double* x : {&r.target_loss, &r.adapted_tokens, &r.scratch_tokens}) *x /= double(std::max<int64_t>(1, r.runs));
+  const size_t n = speedup.runs.size();
+  for (int64_t i = 0; n > 0 && i < kResamples; ++i) {
+    double sum = 0;
+    for (size_t run : resampled_runs(i, n)) sum += speedup.runs[run];
+    speedup.resamples.push_back(sum / double(n));
+  }
+  if (n > 0) r.speedup.push_back(figure_of(speedup));
+  return r;
+}
+
 }  // namespace
 
 CompareReport report_of(const Comparison& comparison) {
@@ -283,6 +405,7 @@ CompareReport report_of(const Comparison& comparison) {
     c.suffix_format = enum_name(format);
     std::vector<double> own;
     std::vector<std::vector<std::string>> outputs;  // of each seed
+    std::vector<TrialResult> trials;
     Measured m;
     StageOf pretrained("pretrained", data.suffixes), finetuned("finetuned", data.suffixes);
     for (const std::optional<TrialResult>& t : comparison.results(contender)) {
@@ -300,9 +423,12 @@ CompareReport report_of(const Comparison& comparison) {
       own.push_back(t->own_loss);
       if (!t->outputs.empty()) outputs.push_back(t->outputs);
       if (c.samples.empty()) c.samples = t->samples;
+      if (c.attention.empty()) c.attention = t->attention;
       pretrained.add(*t, t->suffix_losses, t->answers);
       for (const Finetuned& f : t->finetuned) finetuned.add(f, f.suffix_losses, f.answers);
+      trials.push_back(*t);
     }
+    for (int tagging : {0, 1}) m.heads[tagging] = add_heads(data.heads, tagging == 1, trials, c);
     if (c.runs > 0) {
       c.own_loss = mean(own);
       c.own_sd = standard_deviation(own);
@@ -316,7 +442,8 @@ CompareReport report_of(const Comparison& comparison) {
       c.chrf.push_back(figure_of(corpus_estimate<ChrfCounts>(outputs, data.references, chrf_counts)));
     }
     // Before finetuning a model has met only the prompts of its text.
-    pretrained.answers().shown = [](const ChoiceTask& t) { return t.seen; };
+    pretrained.answers().shown = [](const ChoiceTask& t) { return t.seen && t.shots == 0; };
+    finetuned.answers().shown = [](const ChoiceTask& t) { return t.shots == 0; };
     for (StageOf* stage : {&pretrained, &finetuned}) {
       if (stage->empty()) continue;
       StageReport s = stage->report();
@@ -369,9 +496,21 @@ CompareReport report_of(const Comparison& comparison) {
     }
     rank(r, {use, fmt::format("score {} on {}", last, title_of_group(use)), false}, estimates, " of 1");
   }
-  r.question =
-      fmt::format("Which learns most from {}, when each sees {} tokens: {}?",
-                  data.world ? "the built-in world" : data.name, human_count(double(k.tokens)), listed(titles, "or"));
+  for (const bool tagging : {false, true}) {
+    if (std::ranges::find(data.heads, tagging, &HeadTask::tagging) == data.heads.end()) continue;
+    for (size_t i = 0; i < measured.size(); ++i) estimates[i] = measured[i].heads[tagging ? 1 : 0];
+    rank(r,
+         {tagging ? "tag" : "classify",
+          fmt::format("accuracy of heads finetuned on {}", tagging ? "a tag for each word" : "a class for each text"),
+          false},
+         estimates, " of 1");
+  }
+  for (const AdaptationPlan& plan : k.adaptations) {
+    r.adaptations.push_back(adaptation_of(plan, comparison.results(plan)));
+    r.finished += r.adaptations.back().runs;
+  }
+  r.question = fmt::format("Which learns most from {}, when each {}: {}?",
+                           data.world ? "the built-in world" : data.name, given(k), listed(titles, "or"));
   equalities(comparison, r);
   r.notes.push_back(fmt::format(
       "Suffix loss: the second half of {} held-out {} given the first, {} tokens; every generator predicts the same "
@@ -409,6 +548,27 @@ CompareReport report_of(const Comparison& comparison) {
         "and {:.0f} % texts as before, at {} of the learning rates. Decoders learn from the answer's tokens only; the "
         "encoder fills masks in their place.",
         human_count(double(data.instruction_tokens)), 100 * k.rehearsal, k.finetune_rate));
+  }
+  for (const HeadTask& t : data.heads) {
+    r.notes.push_back(fmt::format(
+        "To label {} ({}): a head on a copy of the pretrained model, all weights learnt on for {} tokens; {} classes "
+        "or tags, {:.1f} % have the most frequent one.",
+        t.name, t.title, human_count(double(data.head_tokens)), t.data.labels.size(), 100 * t.majority));
+  }
+  if (!r.adaptations.empty()) {
+    r.notes.push_back(fmt::format(
+        "Adaptation: `from` learns for {0} tokens, `to` goes on with its weights for as many, and another `to` learns "
+        "from scratch; at a constant learning rate, the last two on the same pieces. The speed-up is how many times "
+        "more tokens the latter takes to the lowest held-out loss of its objective that both reach; the first "
+        "training is not counted (Wang et al. 2022, section 6, who had much longer ones).",
+        human_count(double(r.adaptations.front().tokens))));
+  }
+  const auto shots = std::ranges::max_element(data.tasks, {}, &ChoiceTask::shots);
+  if (shots != data.tasks.end() && shots->shots > 0) {
+    r.notes.push_back(fmt::format(
+        "Few-shot: up to {} questions of the same kind with their answers before each question, as many as a text of "
+        "{} tokens has room for; kinds without room for one are left out, in the figure beside it, too.",
+        shots->shots, k.context));
   }
   for (const std::string& note : data.notes) r.notes.push_back(note);
   r.notes.push_back(fmt::format(

@@ -51,6 +51,45 @@ struct StageReport {
   }
 };
 
+// Labelling with a finetuned head.
+struct HeadReport {
+  std::string name, title;
+  double majority = 0;
+  Figure accuracy;
+
+  template <class V>
+  void fields(V& v) {
+    v("name", name, "of the texts");
+    v("title", title, "what was labelled");
+    v("majority", majority, "accuracy of always saying the most frequent label");
+    v("accuracy", accuracy, "on held-out texts or words");
+  }
+};
+
+// From one family to another (study/adapt.h), over all seeds.
+struct AdaptationReport {
+  std::string name, from, to;                     // the latter as titles
+  int64_t tokens = 0;                             // of each of the three runs
+  double target_loss = 0;                         // the lowest loss that both reach, mean over seeds
+  double adapted_tokens = 0, scratch_tokens = 0;  // to it, means over seeds
+  std::vector<Figure> speedup;  // none or one: of those seeds where the adapted model was not there at once
+  int64_t runs = 0, at_once = 0;
+
+  template <class V>
+  void fields(V& v) {
+    v("name", name, "of the adaptation");
+    v("from", from, "what has learnt first");
+    v("to", to, "what went on with its weights");
+    v("tokens", tokens, "that each of the three runs saw");
+    v("target_loss", target_loss, "the lowest loss that both reach, mean over seeds");
+    v("adapted_tokens", adapted_tokens, "tokens to it with the weights of the first, mean over seeds");
+    v("scratch_tokens", scratch_tokens, "tokens to it from scratch, mean over seeds");
+    v("speedup", speedup, "scratch_tokens / adapted_tokens; empty: there at once in every seed");
+    v("runs", runs, "seeds with a result");
+    v("at_once", at_once, "seeds where the adapted model was there before its first step");
+  }
+};
+
 struct ContenderReport {
   std::string name, title;
   std::string label;          // the family alone where it is the only one, else the title
@@ -63,9 +102,11 @@ struct ContenderReport {
   std::vector<StageReport> stages;                       // pretrained, finetuned
   std::vector<Figure> bleu, chrf;                        // none or one: of outputs for held-out inputs, 0 to 100
   double exact_match = 0;                                // share of them, mean over seeds
-  std::vector<ServingCost> serving;                      // none or one
-  std::vector<Sample> samples;                           // of the first seed
-  std::vector<std::vector<CurvePoint>> curves;           // of each seed
+  std::vector<HeadReport> heads;
+  std::vector<ServingCost> serving;             // none or one
+  std::vector<Sample> samples;                  // of the first seed
+  std::vector<AttentionPicture> attention;      // of the first seed
+  std::vector<std::vector<CurvePoint>> curves;  // of each seed
 
   template <class V>
   void fields(V& v) {
@@ -84,8 +125,10 @@ struct ContenderReport {
     v("bleu", bleu, "pairs: corpus BLEU of the outputs, as sacreBLEU counts it; empty: no pairs");
     v("chrf", chrf, "pairs: chrF of the outputs, as sacreBLEU counts it; empty: no pairs");
     v("exact_match", exact_match, "pairs: share of outputs that are their references");
+    v("heads", heads, "labelling with a finetuned head");
     v("serving", serving, "what it costs to serve; empty: not measured");
     v("samples", samples, "of the first seed");
+    v("attention", attention, "who looks at whom, of the first seed");
     v("curves", curves, "of each seed");
   }
 };
@@ -142,6 +185,7 @@ struct CompareReport {
   std::string precision, instruction_set, version;
   std::vector<ContenderReport> contenders;
   std::vector<DifferenceReport> differences;
+  std::vector<AdaptationReport> adaptations;
   CompareConfig config;
   std::string command;  // how to repeat it
 
@@ -165,6 +209,7 @@ struct CompareReport {
     v("version", version, "of the program");
     v("contenders", contenders, "each with its figures");
     v("differences", differences, "between contenders, paired");
+    v("adaptations", adaptations, "families that began with the weights of others");
     v.group("config", config, "all settings");
     v("command", command, "how to repeat it");
   }

@@ -199,6 +199,7 @@ Contender parse_contender(std::string_view text) {
 ModelSpec model_of(const Contender& contender, const std::string& preset_name, int64_t width, int64_t layers,
                    int64_t vocabulary, int64_t context) {
   const bool half = contender.variant == Variant::half;
+  if (contender.width > 0) width = contender.width;
   ModelSpec spec = preset(preset_name, contender.family, width, half ? std::max<int64_t>(1, layers / 2) : layers);
   spec.share_stacks = contender.variant == Variant::shared;
   if (contender.variant == Variant::forward_backward) spec.encoder.visibility = Visibility::forward_backward;

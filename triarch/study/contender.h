@@ -32,6 +32,9 @@ struct Contender {
   Variant variant = Variant::plain;
   std::vector<ObjectiveSpec> objectives;
   double rate = 0;  // its learning rates, as a share of the comparison's; 0: what suits its kind (swept_rate)
+  // Where contenders are matched by something else than tokens (study/match.h):
+  double token_share = 1;  // of the comparison's tokens, what it sees in each stage
+  int64_t width = 0;       // 0: the comparison's
 
   // As parse_contender reads it: "encoder_decoder/shared:span_corruption+prefix_lm@0.6".
   std::string text() const;
@@ -45,6 +48,8 @@ struct Contender {
     v("variant", variant, "plain, shared, half or forward_backward");
     v("objectives", objectives, "a mixture of objectives");
     v("rate", rate, "its learning rates, as a share of the comparison's; 0: what suits its kind");
+    v("token_share", token_share, "tokens it sees, as a share of the comparison's");
+    v("width", width, "width of its model; 0: the comparison's");
   }
 };
 
@@ -75,7 +80,7 @@ std::vector<Contender> pair_contenders();
 // shares that are none and for pairings that make no sense.
 Contender parse_contender(std::string_view text);
 
-// The family's model of the shared shape.
+// The family's model of the shared shape, or of the contender's own width.
 ModelSpec model_of(const Contender& contender, const std::string& preset_name, int64_t width, int64_t layers,
                    int64_t vocabulary, int64_t context);
 

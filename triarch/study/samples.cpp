@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "triarch/inference/attention_maps.h"
 #include "triarch/inference/fill.h"
 #include "triarch/inference/generate.h"
 #include "triarch/study/trial.h"
@@ -12,7 +13,8 @@ namespace {
 
 constexpr int64_t kWanted = 48;  // tokens of the text shown
 constexpr int64_t kMasks = 3;
-constexpr int64_t kSpan = 3;  // tokens that are repaired
+constexpr int64_t kSpan = 3;    // tokens that are repaired
+constexpr size_t kLooked = 12;  // tokens of each half in a picture of attention
 
 // Pieces of words carry the space before them, also at the beginning of a text.
 std::string trimmed(const std::string& text) { return text.substr(std::min(text.size(), text.find_first_not_of(' '))); }
@@ -80,6 +82,45 @@ std::vector<Sample> samples_of(const Model& model, const Contender& contender, c
     s.prompt = trimmed(tokenizer.decode(whole, true));
     s.answer = trimmed(fill_masks(model, tokenizer, std::vector<std::string>{s.prompt}).front().text);
     out.push_back(s);
+  }
+  return out;
+}
+
+std::vector<AttentionPicture> attention_of(Model& model, const Tokenizer& tokenizer, const SuffixSet& texts) {
+  const ScoreItem& text = shown_text(texts);
+  const auto part = [](const std::vector<int32_t>& ids, bool end) {
+    const auto n = ptrdiff_t(std::min(ids.size(), kLooked));
+    return end ? std::vector<int32_t>(ids.end() - n, ids.end()) : std::vector<int32_t>(ids.begin(), ids.begin() + n);
+  };
+  Example example;
+  example.source = part(text.context, true);
+  const std::vector<int32_t> rest = part(text.continuation, false);
+  if (model.spec().family == Family::encoder) {
+    example.source.insert(example.source.end(), rest.begin(), rest.end());
+    example.labels.assign(example.source.size(), -1);
+  } else {
+    example.target = rest;
+  }
+  const auto words = [&](const std::vector<int32_t>& ids) {
+    std::vector<std::string> out;
+    for (int32_t id : ids) out.push_back(tokenizer.decode(std::vector<int32_t>{id}, true));
+    return out;
+  };
+  std::vector<AttentionPicture> out;
+  for (const AttentionMap& m : attention_maps(model, tokenizer.specials(), example)) {
+    AttentionPicture& p = out.emplace_back();
+    p.title = fmt::format("{} {}", m.cross ? "cross" : m.stack, m.layer + 1);
+    p.queries = words(m.queries);
+    p.keys = words(m.keys);
+    for (size_t q = 0; q < m.queries.size(); ++q) {
+      std::string row;
+      for (size_t k = 0; k < m.keys.size(); ++k) {
+        double sum = 0;
+        for (int64_t h = 0; h < m.heads; ++h) sum += m.at(h, q, k);
+        row += fmt::format("{:02x}", std::clamp(int(std::lround(255 * sum / double(m.heads))), 0, 255));
+      }
+      p.rows.push_back(row);
+    }
   }
   return out;
 }

@@ -8,10 +8,14 @@
 
 namespace triarch {
 
-struct Sample;  // study/trial.h
+struct Sample;            // study/trial.h
+struct AttentionPicture;  // study/trial.h
 
 // Deterministic: sampled with a fixed seed at temperature 0.7.
 std::vector<Sample> samples_of(const Model& model, const Contender& contender, const Tokenizer& tokenizer,
                                const SuffixSet& texts);
+
+// Every attention on the beginning of the same text.
+std::vector<AttentionPicture> attention_of(Model& model, const Tokenizer& tokenizer, const SuffixSet& texts);
 
 }  // namespace triarch

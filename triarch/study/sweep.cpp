@@ -19,6 +19,7 @@ std::vector<SweepPoint> sweep(std::vector<Contender>& contenders, const TrialInp
   TrialInputs in = inputs;
   in.tasks = {};
   in.instructions = nullptr;
+  in.heads = {};
   in.translations = 0;
   in.points = 1;
   constexpr int64_t rates = std::size(kSweptRates);

@@ -129,13 +129,19 @@ class Work {
   double all_, done_ = 0;
 };
 
-OptimizerConfig scaled(OptimizerConfig optimizer, const Contender& contender) {
-  require(contender.rate > 0,
-          "trial: expected the learning rates of {} to be decided (swept_rate), found a share of {}", contender.name,
-          contender.rate);
-  optimizer.learning_rate *= contender.rate;
-  optimizer.muon_learning_rate *= contender.rate;
-  return optimizer;
+// The stages as a contender sees them.
+std::vector<Curriculum::Stage> stages_of(const Contender& contender, std::vector<Curriculum::Stage> stages) {
+  for (Curriculum::Stage& s : stages) s.tokens = std::llround(double(s.tokens) * contender.token_share);
+  return stages;
+}
+
+// Those that the family can learn.
+std::vector<const HeadTask*> heads_of(const Contender& contender, const TrialInputs& in) {
+  std::vector<const HeadTask*> out;
+  for (const HeadTask& t : in.heads) {
+    if (pairs(contender.family, t.tagging ? ObjectiveKind::tagging : ObjectiveKind::classification)) out.push_back(&t);
+  }
+  return out;
 }
 
 struct Stopped {};  // thrown inside of a trial
@@ -147,13 +153,15 @@ class Trial {
       : contender_(contender),
         in_(in),
         entrant_(contender, in),
-        pretraining_(in.stages, in.cut ? in.context : 0, in.step_tokens, seed),
-        learner_(entrant_.spec, in.precision, scaled(in.optimizer, contender)),
+        pretraining_(stages_of(contender, in.stages), in.cut ? in.context : 0, in.step_tokens, seed),
+        learner_(entrant_.spec, in.precision, optimizer_of(contender, in)),
         format_(suffix_format(contender.family, contender.objectives)),
         few_(part_of(*in.suffixes, 64)),
         some_(entrant_.held_out(in, in.validation_tokens)),
         asks_(!in.tasks.empty() && can_choose(contender.family, format_)),
-        work_(events, pretraining_.tokens() + (in.instructions ? in.instruction_tokens : 0) +
+        heads_(heads_of(contender, in)),
+        instruction_tokens_(in.instructions ? std::llround(double(in.instruction_tokens) * contender.token_share) : 0),
+        work_(events, pretraining_.tokens() + instruction_tokens_ + int64_t(heads_.size()) * in.head_tokens +
                           (asks_ ? (in.instructions ? 2 : 1) * Work::of_questions(in.tasks) : 0)) {
     learner_.model().parameters().initialise(seed);
     out_.contender = contender.name;
@@ -169,7 +177,7 @@ class Trial {
       measure_pretrained();
       if (in_.instructions) {
         Finetuned& f = out_.finetuned.emplace_back();
-        const Curriculum instructions({{in_.instructions, in_.instruction_tokens}}, 0, in_.step_tokens, out_.seed);
+        const Curriculum instructions({{in_.instructions, instruction_tokens_}}, 0, in_.step_tokens, out_.seed);
         learn(instructions, in_.finetune_rate, f, [](int64_t, int64_t) {});
         // Whatever it learnt before, prompts and their answers have shown it plain continuation.
         if (format_ != SuffixFormat::none) format_ = SuffixFormat::continuation;
@@ -235,7 +243,13 @@ class Trial {
     out_.suffix_losses = suffix();
     if (format_ != SuffixFormat::none) out_.outputs = outputs();
     out_.answers = answers();
+    for (const HeadTask* head : heads_) {
+      out_.heads.push_back(learn_head(contender_, out_.seed, learner_.model(), *head, in_, [&](int64_t tokens) {
+        if (!work_.done(tokens, seen_)) throw Stopped{};
+      }));
+    }
     out_.samples = samples_of(learner_.model(), contender_, *in_.tokenizer, *in_.suffixes);
+    if (out_.seed == 1) out_.attention = attention_of(learner_.model(), *in_.tokenizer, *in_.suffixes);
   }
 
   std::vector<double> suffix() {
@@ -279,6 +293,8 @@ class Trial {
   const SuffixSet few_;
   const std::vector<Batch> some_;
   const bool asks_;
+  const std::vector<const HeadTask*> heads_;
+  const int64_t instruction_tokens_;
   Work work_;
   int64_t seen_ = 0;
   Tally since_;
@@ -286,6 +302,16 @@ class Trial {
 };
 
 }  // namespace
+
+OptimizerConfig optimizer_of(const Contender& contender, const TrialInputs& in) {
+  require(contender.rate > 0,
+          "trial: expected the learning rates of {} to be decided (swept_rate), found a share of {}", contender.name,
+          contender.rate);
+  OptimizerConfig optimizer = in.optimizer;
+  optimizer.learning_rate *= contender.rate;
+  optimizer.muon_learning_rate *= contender.rate;
+  return optimizer;
+}
 
 std::optional<TrialResult> run_trial(const Contender& contender, uint64_t seed, const TrialInputs& in,
                                      const TrialEvents& events) {

@@ -12,6 +12,7 @@
 #include "triarch/evaluate/task_scores.h"
 #include "triarch/study/contender.h"
 #include "triarch/study/curriculum.h"
+#include "triarch/study/heads.h"
 #include "triarch/train/config.h"
 
 namespace triarch {
@@ -27,6 +28,21 @@ struct Sample {
     v("task", task, "continues, fills masks or repairs a span");
     v("prompt", prompt, "what it was given");
     v("answer", answer, "what it made of it");
+  }
+};
+
+// Who looks at whom in one attention, the mean over its heads.
+struct AttentionPicture {
+  std::string title;                       // "encoder 1", "cross 2"
+  std::vector<std::string> queries, keys;  // tokens as text
+  std::vector<std::string> rows;           // [queries] two hexadecimal digits per key: 00 is 0, ff is 1
+
+  template <class V>
+  void fields(V& v) {
+    v("title", title, "which attention");
+    v("queries", queries, "tokens that look");
+    v("keys", keys, "tokens that are looked at");
+    v("rows", rows, "of each query, two hexadecimal digits per key: 00 is 0, ff is 1; mean over heads");
   }
 };
 
@@ -90,9 +106,11 @@ struct TrialResult : Counters {
   std::vector<double> suffix_losses;  // [items of the suffix set] nats; empty: it does not generate
   std::vector<std::string> outputs;   // pairs: what it makes of the first inputs, greedily
   std::vector<TaskAnswers> answers;   // after pretraining; empty: no tasks, or it cannot be asked
+  std::vector<HeadAnswers> heads;     // labelling, learnt after pretraining
   std::vector<Finetuned> finetuned;   // none or one
   std::vector<CurvePoint> curve;
   std::vector<Sample> samples;
+  std::vector<AttentionPicture> attention;  // of seed 1
 
   template <class V>
   void fields(V& v) {
@@ -107,9 +125,11 @@ struct TrialResult : Counters {
     v("suffix_losses", suffix_losses, "nats of each second half");
     v("outputs", outputs, "pairs: what it makes of the first inputs, greedily");
     v("answers", answers, "to the tasks' questions, after pretraining");
+    v("heads", heads, "labelling, learnt after pretraining");
     v("finetuned", finetuned, "multitask finetuning, and what was measured after it; none or one");
     v("curve", curve, "the course of the trial");
     v("samples", samples, "its own work");
+    v("attention", attention, "who looks at whom in a held-out text; of seed 1");
   }
 };
 
@@ -125,8 +145,10 @@ struct TrialInputs {
   // it is left out.
   const TokenizedCorpus* instructions = nullptr;
   int64_t instruction_tokens = 0;
-  double finetune_rate = 1;  // its learning rates, as a share of pretraining's
-  size_t translations = 0;   // pairs: of the suffix set, so many outputs are generated
+  double finetune_rate = 1;         // its learning rates, and those of heads, as a share of pretraining's
+  std::span<const HeadTask> heads;  // may be empty
+  int64_t head_tokens = 0;          // that each head learns from
+  size_t translations = 0;          // pairs: of the suffix set, so many outputs are generated
   std::string preset;
   int64_t width = 0, layers = 0;
   int64_t context = 0, step_tokens = 0;  // tokens of a piece and of a step
@@ -137,6 +159,9 @@ struct TrialInputs {
   int64_t points = 8;                // of the curve
   int64_t validation_tokens = 8192;  // looked at for own_loss at a point; the last takes four times as many
 };
+
+// The inputs' optimizer with the contender's share of the learning rates, which must have been decided.
+OptimizerConfig optimizer_of(const Contender& contender, const TrialInputs& inputs);
 
 struct TrialEvents {
   // Now and then, with the share of all work that is done and the tokens seen; false stops the trial.
