@@ -13,6 +13,7 @@
 #include "triarch/base/signals.h"
 #include "triarch/base/threads.h"
 #include "triarch/report/comparison.h"
+#include "triarch/study/compare_board.h"
 #include "triarch/study/compare_report.h"
 #include "triarch/train/progress.h"
 
@@ -37,6 +38,7 @@ void publish(const Comparison& comparison, bool json) {
   write_file(folder / "report.json", report + "\n", "compare");
   write_file(folder / "report.md", report::comparison_markdown(report), "compare");
   write_file(folder / "report.html", report::comparison_page(report), "compare");
+  write_board(comparison);
   std::cout << (json ? report + "\n" : report::comparison_table(report)) << std::flush;
   say("report", fs::absolute(folder / "report.html").lexically_normal().string());
 }

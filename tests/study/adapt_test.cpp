@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "triarch/base/error.h"
 #include "triarch/base/fields.h"
 #include "triarch/data/vocabulary.h"
 
@@ -53,7 +54,7 @@ class AdaptTest : public ::testing::Test {
 };
 
 TEST_F(AdaptTest, WhatIsLearntIsNotLearntAgain) {
-  const AdaptationPlan plan{parse_contender("causal:next_token"), parse_contender("prefix:prefix_lm")};
+  const AdaptationPlan plan{parse_contender("causal:next_token@1"), parse_contender("prefix:prefix_lm@1")};
   const auto a = run_adaptation(plan, 1, inputs_);
   ASSERT_TRUE(a);
   EXPECT_EQ(a->from, plan.from.name);
@@ -74,7 +75,9 @@ TEST_F(AdaptTest, WhatIsLearntIsNotLearntAgain) {
 
 TEST_F(AdaptTest, UsualOnes) {
   inputs_.stages[0].tokens = 1600;
-  for (const AdaptationPlan& plan : default_adaptations()) {
+  for (AdaptationPlan plan : default_adaptations()) {
+    EXPECT_THROW(run_adaptation(plan, 1, inputs_), Error);  // at which learning rates?
+    plan.from.rate = plan.to.rate = 1;
     SCOPED_TRACE(plan.from.name + " to " + plan.to.name);
     double last = 0;
     TrialEvents events;

@@ -9,6 +9,7 @@
 
 #include "triarch/base/error.h"
 #include "triarch/base/signals.h"
+#include "triarch/study/compare_board.h"
 #include "triarch/study/compare_report.h"
 
 namespace triarch {
@@ -95,6 +96,78 @@ TEST_F(CompareTest, SameResultForAnyNumberOfJobs) {
   ASSERT_EQ(report["uses"].size(), 3u);
   EXPECT_EQ(report["uses"][0]["name"], "generate");
   EXPECT_EQ(report["uses"][0]["best"].get<std::string>().find("encoder-"), std::string::npos);
+}
+
+// What longer comparisons have, and another precision of "equal".
+TEST_F(CompareTest, FewShotHeadsAndAdaptation) {
+  CompareConfig config = small_world();
+  config.seeds = 1;
+  config.tokens = 6000;
+  config.shots = 2;
+  config.heads = config.adapt = true;
+  config.match = Match::flops;
+  const auto c = Comparison::create(config, folder_ / "all", 2);
+  ASSERT_EQ(c->trials().size(), 4u + 3u);
+  ASSERT_TRUE(c->work(2, {}));
+  const CompareReport r = report_of(*c);
+  EXPECT_EQ(r.finished, 7);
+  ASSERT_EQ(r.adaptations.size(), 3u);
+  for (const AdaptationReport& a : r.adaptations) {
+    EXPECT_EQ(a.runs, 1);
+    EXPECT_NEAR(double(a.tokens), 6000 / 8, 300);
+    EXPECT_GT(a.target_loss, 1);
+  }
+  std::vector<double> flops;
+  for (const ContenderReport& x : r.contenders) {
+    SCOPED_TRACE(x.title);
+    flops.push_back(x.stages[0].flops);
+    // Tags are not for encoder-decoders.
+    ASSERT_EQ(x.heads.size(), x.name.starts_with("encoder_decoder") ? 1u : 2u);
+    for (const HeadReport& h : x.heads) {
+      EXPECT_GT(h.majority, 0.45);
+      EXPECT_LT(h.majority, 0.9);
+      EXPECT_GT(h.accuracy.mean, 0.3);
+    }
+    std::vector<std::string> groups;
+    for (const GroupReport& g : x.stages[0].scores) groups.push_back(g.name);
+    EXPECT_NE(std::ranges::find(groups, "few_shot"), groups.end());
+    EXPECT_NE(std::ranges::find(groups, "zero_shot"), groups.end());
+    EXPECT_EQ(x.stages[0].tasks.size(), 26u);
+    ASSERT_FALSE(x.attention.empty());
+    EXPECT_EQ(x.attention[0].rows.size(), x.attention[0].queries.size());
+    EXPECT_EQ(x.attention[0].rows[0].size(), 2 * x.attention[0].keys.size());
+  }
+  const auto [least, most] = std::ranges::minmax(flops);
+  EXPECT_LT(most, 1.1 * least);
+  std::vector<std::string> uses;
+  for (const MeasureReport& m : r.uses) uses.push_back(m.name);
+  EXPECT_EQ(uses, (std::vector<std::string>{"generate", "understand", "transform", "classify", "tag"}));
+
+  write_board(*c);
+  EXPECT_TRUE(fs::is_directory(folder_ / "all" / "tensorboard" / "causal-next_token.1"));
+}
+
+TEST(Match, SharesTheBudgetAndFindsWidths) {
+  std::vector<Contender> all = {parse_contender("causal"), parse_contender("encoder_decoder"),
+                                parse_contender("encoder_decoder/half")};
+  std::vector<TrialCost> costs(3);
+  costs[0].flops_per_token = 1, costs[1].flops_per_token = 2, costs[2].flops_per_token = 3;
+  share_tokens(Match::flops, all, costs);
+  EXPECT_EQ(all[0].token_share, 2);
+  EXPECT_EQ(all[1].token_share, 1);
+  EXPECT_NEAR(all[2].token_share, 2. / 3, 1e-3);
+  for (int64_t width : {64, 128}) {
+    match_parameters(all, "llama", width, 4, 2048, 128);
+    std::vector<double> counts;
+    for (const Contender& c : all) {
+      const ModelSpec spec = model_of(c, "llama", width, 4, 2048, 128);
+      EXPECT_EQ(spec.heads * spec.head_dim, spec.width);
+      counts.push_back(double(Model(spec, Precision::float32(), false).parameters().count()));
+    }
+    EXPECT_EQ(all[0].width, 0);
+    EXPECT_LT(all[1].width, width);
+    for (double n : counts) EXPECT_NEAR(n / counts[0], 1, 0.1);
+  }
 }
 
 TEST_F(CompareTest, ResumesAfterAnInterruptToTheSameReport) {

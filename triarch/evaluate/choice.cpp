@@ -21,9 +21,14 @@ const char* depth_name(world::Depth depth) {
   return "?";
 }
 
+double rank_of(const Score& s, Ranking ranking) {
+  if (ranking == Ranking::sum) return s.log_probability;
+  return s.log_probability / double(std::max<int64_t>(1, ranking == Ranking::per_token ? s.tokens() : s.bytes));
+}
+
 // Which candidate each question is answered with: the first of the most likely.
 std::vector<size_t> chosen(const Model& model, const Tokenizer& tokenizer, SuffixFormat format, const ChoiceTask& task,
-                           bool bare, int64_t rows) {
+                           Ranking ranking, bool bare, int64_t rows) {
   const bool encoder = model.spec().family == Family::encoder;
   std::vector<ScoreItem> items;
   for (const Choice& c : task.choices) {
@@ -42,7 +47,7 @@ std::vector<size_t> chosen(const Model& model, const Tokenizer& tokenizer, Suffi
   for (const Choice& c : task.choices) {
     size_t best = 0;
     for (size_t i = 1; i < c.candidates.size(); ++i) {
-      if (scores[at + i].log_probability > scores[at + best].log_probability) best = i;
+      if (rank_of(scores[at + i], ranking) > rank_of(scores[at + best], ranking)) best = i;
     }
     out.push_back(best);
     at += c.candidates.size();
@@ -89,9 +94,9 @@ bool can_choose(Family family, SuffixFormat format) {
 }
 
 ChoiceAnswers answer(const Model& model, const Tokenizer& tokenizer, SuffixFormat format, const ChoiceTask& task,
-                     int64_t rows) {
+                     Ranking ranking, int64_t rows) {
   const auto marks = [&](bool bare) {
-    const std::vector<size_t> choices = chosen(model, tokenizer, format, task, bare, rows);
+    const std::vector<size_t> choices = chosen(model, tokenizer, format, task, ranking, bare, rows);
     std::string right;
     for (size_t i = 0; i < choices.size(); ++i) right += choices[i] == task.choices[i].answer ? '1' : '0';
     return right;

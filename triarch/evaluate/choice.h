@@ -1,5 +1,5 @@
 // Rank classification (Brown et al. 2020; Wang et al. 2022): a question is answered by the candidate with the largest
-// log-probability, summed over its tokens. Every family can be asked:
+// log-probability, summed over its tokens unless told otherwise. Every family can be asked:
 //
 //   generators   candidate given the prompt, in the way that the model has learnt (suffix.h)
 //   encoders     a mask in place of each token of the answer, all filled in one pass; candidates are equally long
@@ -16,6 +16,15 @@
 #include "triarch/evaluate/suffix.h"
 
 namespace triarch {
+
+// By which log-probability. Sums favour short candidates where they are of different lengths; means per token or per
+// byte do not, and favour candidates whose ends are foregone conclusions (Brown et al. 2020, section 2.4; Gao 2021).
+enum class Ranking : uint8_t { sum, per_token, per_byte };
+template <>
+struct EnumNames<Ranking> {
+  static constexpr std::pair<Ranking, const char*> table[] = {
+      {Ranking::sum, "sum"}, {Ranking::per_token, "per_token"}, {Ranking::per_byte, "per_byte"}};
+};
 
 struct Choice {
   std::string prompt;
@@ -51,6 +60,6 @@ struct ChoiceAnswers {
   std::string bare;  // asked without context; empty where there is none
 };
 ChoiceAnswers answer(const Model& model, const Tokenizer& tokenizer, SuffixFormat format, const ChoiceTask& task,
-                     int64_t rows = 2048);
+                     Ranking ranking = Ranking::sum, int64_t rows = 2048);
 
 }  // namespace triarch

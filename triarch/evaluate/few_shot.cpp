@@ -7,8 +7,7 @@
 namespace triarch {
 
 std::optional<ChoiceTask> few_shot(const ChoiceTask& task, std::span<const Choice> pool, int64_t shots,
-                                   const std::string& between, const Tokenizer& tokenizer,
-                                   int64_t context, Key key) {
+                                   const std::string& between, const Tokenizer& tokenizer, int64_t context, Key key) {
   for (int64_t n = shots; n > 0; --n) {
     ChoiceTask out = task;
     out.shots = n;

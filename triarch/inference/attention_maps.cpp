@@ -58,10 +58,12 @@ std::vector<AttentionMap> attention_maps(Model& model, const Specials& specials,
     m.keys = encoder || cross ? asked->encoder.ids : asked->decoder.ids;
     m.probability = probabilities(ctx, operands);
   };
-  packed(model, specials, 0, 1, [&](size_t) { return example; }, [&](Context& ctx, const Batch& batch, size_t, size_t) {
-    asked = &batch;
-    model.forward(ctx, batch);
-  });
+  packed(
+      model, specials, 0, 1, [&](size_t) { return example; },
+      [&](Context& ctx, const Batch& batch, size_t, size_t) {
+        asked = &batch;
+        model.forward(ctx, batch);
+      });
   model.attention_observer = {};
   return maps;
 }

@@ -57,6 +57,16 @@ namespace {
 
 int64_t rounded(double x, int64_t to) { return std::max<int64_t>(to, int64_t(std::llround(x / double(to))) * to); }
 
+// Heads of about 16, 32 or 64, by the width; of an even width, and together as wide as the model where that can be.
+int64_t heads_of(int64_t width) {
+  const double wanted = double(width) / (width <= 64 ? 16 : width <= 192 ? 32 : 64);
+  int64_t best = 1;
+  for (int64_t n = 1; n <= width / 2; ++n) {
+    if (width % (2 * n) == 0 && std::abs(double(n) - wanted) < std::abs(double(best) - wanted)) best = n;
+  }
+  return best;
+}
+
 }  // namespace
 
 ModelSpec preset(const std::string& name, Family family, int64_t width, int64_t layers) {
@@ -64,8 +74,7 @@ ModelSpec preset(const std::string& name, Family family, int64_t width, int64_t 
   s.preset = name;
   s.family = family;
   s.width = width;
-  s.head_dim = width <= 64 ? 16 : width <= 192 ? 32 : 64;
-  s.heads = std::max<int64_t>(1, width / s.head_dim);
+  s.heads = heads_of(width);
   s.head_dim = width / s.heads;
   s.kv_heads = s.heads;
   s.mlp_width = 4 * width;

@@ -210,8 +210,8 @@ std::vector<std::string> difference_cells(const json& report, const json& d) {
 const std::vector<std::string> kDifferenceHeads = {"use",        "of",         "difference", "95 % interval",
                                                    "t interval", "every seed", "significant"};
 
-const std::vector<std::string> kAdaptationHeads = {"from", "to", "to the loss", "tokens adapted", "from scratch",
-                                                   "speed-up"};
+const std::vector<std::string> kAdaptationHeads = {"from",           "to",           "to the loss",
+                                                   "tokens adapted", "from scratch", "speed-up"};
 std::vector<std::string> adaptation_cells(const json& a) {
   std::string speedup = "-";
   if (!a.at("speedup").empty()) {

@@ -130,6 +130,7 @@ TrialInputs Comparison::inputs() const {
   if (data_.instruction_tokens > 0) in.instructions = &data_.instructions;
   in.instruction_tokens = data_.instruction_tokens;
   in.finetune_rate = config_.finetune_rate;
+  in.ranking = config_.ranking;
   in.heads = data_.heads;
   in.head_tokens = data_.head_tokens;
   in.translations = data_.references.size();

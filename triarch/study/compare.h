@@ -6,6 +6,7 @@
 //   queue/ working/ results/    trials (study/queue.h)
 //   serving.json    what contenders cost to serve, if that was asked
 //   report.json     what came of it (study/compare_report.h)
+//   tensorboard/    the same for TensorBoard (study/compare_board.h)
 #pragma once
 
 #include <filesystem>
@@ -48,6 +49,7 @@ struct CompareConfig {
   double rehearsal = 0.1;                  // share of its documents that are texts as in pretraining
   int64_t suffix_items = 400;              // held-out texts that the suffix loss is measured on
   int64_t task_items = 200;                // questions of each kind under each prompt template; 0: none
+  Ranking ranking = Ranking::sum;          // how candidates of a question are compared
   std::vector<std::string> tasks;          // files of the user's own (evaluate/task_file.h)
   std::vector<std::string> minimal_pairs;  // folders (evaluate/minimal_pairs.h)
   int64_t shots = -1;  // demonstrations of few-shot questions; -1: 2 where the budget is 10 minutes or more
@@ -89,6 +91,8 @@ struct CompareConfig {
     v("finetune_rate", finetune_rate, "learning rates of finetuning, as a share of pretraining's");
     v("rehearsal", rehearsal, "share of finetuning's documents that are texts as in pretraining");
     v("task_items", task_items, "questions of each kind under each prompt template; 0: none");
+    v("ranking", ranking,
+      "candidates by the sum of their tokens' log-probabilities, or by the mean per_token or per_byte");
     v("tasks", tasks,
       "JSONL files of questions with candidates; those not held out are also trained, if there are many");
     v("minimal_pairs", minimal_pairs, "folders of minimal pairs: BLiMP, Zorro");

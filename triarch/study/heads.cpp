@@ -19,9 +19,7 @@ namespace {
 constexpr int64_t kWorldTexts = 2400;  // a sixth of them held out
 constexpr double kHeldOut = 1.0 / 6;
 
-ObjectiveKind kind_of(const HeadTask& t) {
-  return t.tagging ? ObjectiveKind::tagging : ObjectiveKind::classification;
-}
+ObjectiveKind kind_of(const HeadTask& t) { return t.tagging ? ObjectiveKind::tagging : ObjectiveKind::classification; }
 
 // The labels of held-out document d, and the tokens that have them.
 std::span<const int32_t> tags_of(const Documents& documents, int64_t d) {
@@ -140,7 +138,8 @@ HeadAnswers learn_head(const Contender& contender, uint64_t seed, const Model& m
   out.task = task.name;
   if (!task.tagging) {
     const auto answers = classify(learner.model(), in.tokenizer->specials(), texts);
-    for (size_t d = 0; d < answers.size(); ++d) out.right += int32_t(best_of(answers[d])) == held_out.labels[d] ? '1' : '0';
+    for (size_t d = 0; d < answers.size(); ++d)
+      out.right += int32_t(best_of(answers[d])) == held_out.labels[d] ? '1' : '0';
     return out;
   }
   const auto answers = tag(learner.model(), in.tokenizer->specials(), texts, places);

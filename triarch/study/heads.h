@@ -1,6 +1,6 @@
-// Labelling: a head on top of what a contender has learnt, finetuned on texts with a class each, or with a tag for every
-// word (Devlin et al. 2019, sections 4.1 and 5.3), and its accuracy on held-out ones. It is what encoders are for; every
-// family can be asked.
+// Labelling: a head on top of what a contender has learnt, finetuned on texts with a class each, or with a tag for
+// every word (Devlin et al. 2019, sections 4.1 and 5.3), and its accuracy on held-out ones. It is what encoders are
+// for; every family can be asked.
 #pragma once
 
 #include <functional>
@@ -25,7 +25,8 @@ struct HeadTask {
 // Of the built-in world: the class of a review, and of every word in a text whether it occurs again, which only what
 // follows can say.
 std::vector<HeadTask> world_heads(Key key, const Tokenizer& tokenizer);
-// Of a file of the user's own: texts with a class each, or words with a tag each (train/data.h). Errors as prepare_data.
+// Of a file of the user's own: texts with a class each, or words with a tag each (train/data.h). Errors as
+// prepare_data.
 HeadTask head_of_file(const std::string& path, bool tagging, const Tokenizer& tokenizer);
 
 // Right or wrong on each held-out label.

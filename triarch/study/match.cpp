@@ -7,12 +7,7 @@
 namespace triarch {
 namespace {
 
-int64_t parameters_of(const ModelSpec& spec) {
-  return Model(spec, Precision::float32(), false).parameters().count();
-}
-
-// Whole heads of even width, as rotary positions need them.
-bool has_heads(const ModelSpec& spec) { return spec.heads * spec.head_dim == spec.width && spec.head_dim % 2 == 0; }
+int64_t parameters_of(const ModelSpec& spec) { return Model(spec, Precision::float32(), false).parameters().count(); }
 
 }  // namespace
 
@@ -39,9 +34,7 @@ void match_parameters(std::vector<Contender>& contenders, const std::string& pre
     const bool up = parameters_of(spec_of(contenders[i], width)) < wanted;
     int64_t best = width, off = std::abs(parameters_of(spec_of(contenders[i], width)) - wanted);
     for (int64_t w = width / step * step + (up ? step : 0); w >= step && w <= 4 * width; w += up ? step : -step) {
-      const ModelSpec spec = spec_of(contenders[i], w);
-      if (!has_heads(spec)) continue;
-      const int64_t n = parameters_of(spec);
+      const int64_t n = parameters_of(spec_of(contenders[i], w));
       if (std::abs(n - wanted) < off) {
         off = std::abs(n - wanted);
         best = w;

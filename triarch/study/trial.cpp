@@ -276,7 +276,7 @@ class Trial {
     std::vector<TaskAnswers> out;
     if (!asks_) return out;
     for (const ChoiceTask& task : in_.tasks) {
-      ChoiceAnswers a = answer(learner_.model(), *in_.tokenizer, format_, task, entrant_.rows);
+      ChoiceAnswers a = answer(learner_.model(), *in_.tokenizer, format_, task, in_.ranking, entrant_.rows);
       out.push_back({task.name, task.wrapper, std::move(a.right), std::move(a.bare)});
       // Long enough to ask whether to go on.
       if (!work_.done(Work::of_questions({&task, 1}), seen_)) throw Stopped{};

@@ -141,6 +141,7 @@ struct TrialInputs {
   const TokenizedCorpus* validation = nullptr;
   const SuffixSet* suffixes = nullptr;
   std::span<const ChoiceTask> tasks;  // may be empty
+  Ranking ranking = Ranking::sum;
   // Of multitask finetuning: pairs of a prompt and its answer, and texts as in pretraining, which are rehearsed. None:
   // it is left out.
   const TokenizedCorpus* instructions = nullptr;
