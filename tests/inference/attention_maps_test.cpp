@@ -76,8 +76,9 @@ TEST(AttentionMaps, MakeTheOutputs) {
         }
       }
     };
-    packed(*model, kBytes.specials(), 0, 1, [&](size_t) { return example; },
-           [&](Context& ctx, const Batch& batch, size_t, size_t) { model->forward(ctx, batch); });
+    packed(
+        *model, kBytes.specials(), 0, 1, [&](size_t) { return example; },
+        [&](Context& ctx, const Batch& batch, size_t, size_t) { model->forward(ctx, batch); });
     EXPECT_EQ(at, maps.size());
   }
 }

@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "triarch/base/error.h"
+#include "triarch/base/files.h"
 #include "triarch/study/compare_report.h"
 
 namespace triarch {
@@ -132,6 +135,44 @@ TEST(ComparisonReport, PageIsOneSoundFile) {
   const size_t at = page.find(begin) + begin.size();
   const std::string data = page.substr(at, page.find("</script>", at) - at);
   EXPECT_EQ(nlohmann::json::parse(data), nlohmann::json::parse(json));
+}
+
+// Without an error in its console, with its charts drawn and the figures in what is rendered. (Skips without Chromium.)
+TEST(ComparisonReport, OpensInABrowser) {
+  if (std::system("command -v chromium >/dev/null 2>&1") != 0) GTEST_SKIP() << "no chromium here";
+  CompareReport r = example();
+  AttentionPicture p;
+  p.title = "decoder 1";
+  p.queries = p.keys = {"a", "b"};
+  p.rows = {"ff00", "8080"};
+  r.contenders[0].attention = {p};
+  HeadReport h{"sentiment", "the class of a review", 0.5, r.contenders[0].stages[0].suffix[0]};
+  h.accuracy.mean = 0.7654;
+  r.contenders[0].heads = {h};
+  AdaptationReport a;
+  a.from = "causal decoder";
+  a.to = "prefix decoder";
+  a.scratch_tokens = 98000;
+  r.adaptations = {a};
+  const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "triarch_browser";
+  std::filesystem::create_directories(folder);
+  write_file(folder / "page.html", report::comparison_page(to_json(r)), "test");
+  const std::string at = folder.string();
+  const std::string command = "chromium --headless --no-sandbox --disable-gpu --user-data-dir=" + at +
+                              "/profile --virtual-time-budget=5000 --enable-logging=stderr --dump-dom file://" + at +
+                              "/page.html >" + at + "/dom 2>" + at + "/log";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  const std::string dom = read_file(folder / "dom", "test"), log = read_file(folder / "log", "test");
+  EXPECT_EQ(log.find("CONSOLE"), std::string::npos) << log;
+  for (const char* figure : {"0.812", "0.933", "0.522", "0.765", "98k", "-0.099"}) expect_has(dom, figure);
+  // Chart.js gives a canvas its size when it draws; pictures of attention are made by the page.
+  for (const char* chart : {"intervals", "scores", "suffix-curves", "own-curves"}) {
+    const size_t canvas = dom.find("<canvas id=\"" + std::string(chart) + "\"");
+    ASSERT_NE(canvas, std::string::npos) << chart;
+    EXPECT_NE(dom.substr(canvas, dom.find('>', canvas) - canvas).find("width="), std::string::npos) << chart;
+  }
+  expect_has(dom, "<figcaption>decoder 1</figcaption><canvas");
+  std::filesystem::remove_all(folder);
 }
 
 TEST(ComparisonReport, OtherFilesAreRefused) {

@@ -11,8 +11,7 @@ namespace triarch {
 void write_board(const Comparison& comparison) {
   const std::filesystem::path folder = comparison.folder() / "tensorboard";
   std::filesystem::remove_all(folder);
-  const double now =
-      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   const std::vector<double>& tokens = comparison.data().suffixes.tokens;
   const double suffix_tokens = std::accumulate(tokens.begin(), tokens.end(), 0.0);
   for (const Contender& contender : comparison.config().contenders) {
@@ -20,8 +19,10 @@ void write_board(const Comparison& comparison) {
       if (!trial) continue;
       std::string records = event_file_header(now);
       for (const CurvePoint& p : trial->curve) {
-        std::vector<Metric> metrics = {
-            {"loss", p.train_loss}, {"eval_loss", p.own_loss}, {"eval_tokens", double(p.tokens)}, {"eval_flops", p.flops}};
+        std::vector<Metric> metrics = {{"loss", p.train_loss},
+                                       {"eval_loss", p.own_loss},
+                                       {"eval_tokens", double(p.tokens)},
+                                       {"eval_flops", p.flops}};
         if (p.suffix_loss) metrics.push_back({"eval_suffix_loss", *p.suffix_loss});
         records += event_record(now, p.step, metrics);
       }
