@@ -116,6 +116,21 @@ TEST(ComparisonReport, AllFormsHaveTheFigures) {
   }
 }
 
+TEST(ComparisonReport, GridOfArchitecturesAndObjectives) {
+  CompareReport r = example();
+  const std::string heading = "next token or prefix LM: zero-shot";
+  EXPECT_EQ(report::comparison_table(to_json(r)).find(heading), std::string::npos);
+  r.contenders[1].title = "causal decoder (span corruption)";
+  r.contenders.push_back(r.contenders[0]);
+  r.contenders[2].title = "prefix decoder (prefix LM)";
+  for (const std::string& text : {report::comparison_table(to_json(r)), report::comparison_markdown(to_json(r)),
+                                  report::comparison_page(to_json(r))}) {
+    expect_has(text, heading);
+    expect_has(text, "span corruption, finetuned: held-out tasks");
+    expect_has(text, "0.215 (0.722 to 0.885)");
+  }
+}
+
 TEST(ComparisonReport, PageIsOneSoundFile) {
   const std::string json = to_json(example()), page = report::comparison_page(json);
   expect_has(page, "Which learns most from &lt;test&gt;?");

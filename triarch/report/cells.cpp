@@ -249,6 +249,52 @@ Rows difference_rows(const json& report) {
   return rows;
 }
 
+Rows grid_rows(const json& report) {
+  Rows rows = {{"architecture"}};
+  std::vector<std::string> objectives;
+  struct Entry {
+    std::string family, objective;
+    const json* contender;
+  };
+  std::vector<Entry> entries;
+  bool several = false;
+  for (const json& c : report.at("contenders")) {
+    const std::string title = text_of(c, "title");
+    const size_t open = title.find(" (");
+    if (open == std::string::npos || c.at("runs") == 0) continue;
+    std::string objective = title.substr(open + 2, title.size() - open - 3);
+    // The paper's "full or prefix language modelling": what each decoder does of its own.
+    if (objective == "next token" || objective == "prefix LM") objective = "next token or prefix LM";
+    const std::string family = title.substr(0, open);
+    several = several || std::ranges::find(entries, family, &Entry::family) != entries.end();
+    if (std::ranges::find(objectives, objective) == objectives.end()) objectives.push_back(objective);
+    entries.push_back({family, objective, &c});
+  }
+  if (!several) return rows;
+  for (const std::string& o : objectives) {
+    rows[0].push_back(o + ": zero-shot");
+    rows[0].push_back(o + ", finetuned: held-out tasks");
+  }
+  for (const Entry& e : entries) {
+    auto row = std::ranges::find_if(rows, [&](const auto& r) { return r[0] == e.family; });
+    if (row == rows.end()) {
+      rows.emplace_back(1 + 2 * objectives.size(), "-");
+      row = rows.end() - 1;
+      row->front() = e.family;
+    }
+    const size_t column = 1 + 2 * size_t(std::ranges::find(objectives, e.objective) - objectives.begin());
+    const auto tell = [&](const char* stage, const char* group) {
+      const json* f = score_of(*e.contender, stage, group);
+      if (!f) return std::string("-");
+      return fmt::format("{:.3f} ({:.3f} to {:.3f})", number_of(*f, "mean"), number_of(*f, "low"),
+                         number_of(*f, "high"));
+    };
+    (*row)[column] = tell("pretrained", "seen");
+    (*row)[column + 1] = tell("finetuned", "held_out");
+  }
+  return rows;
+}
+
 Rows adaptation_rows(const json& report) {
   Rows rows = {kAdaptationHeads};
   for (const json& a : report.at("adaptations")) rows.push_back(adaptation_cells(a));

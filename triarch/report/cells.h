@@ -22,6 +22,9 @@ std::vector<std::vector<Cell>> contender_rows(const nlohmann::json& report, Part
 // The same without second lines; no rows but the heads, or none at all: there is nothing to tell.
 using Rows = std::vector<std::vector<std::string>>;
 Rows difference_rows(const nlohmann::json& report);
+// Architecture by objective, with and without multitask finetuning: table 8 of Wang et al. 2022, where a family stands
+// in the comparison with several objectives.
+Rows grid_rows(const nlohmann::json& report);
 Rows adaptation_rows(const nlohmann::json& report);
 // Kinds of questions by contenders: accuracy / chance before and after finetuning; `begin` and `end` stand around those
 // above chance.

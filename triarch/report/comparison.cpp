@@ -111,6 +111,24 @@ std::string text_table(const json& report, Part part) {
   return out + "\n";
 }
 
+// Columns of equal width; nothing if there are but heads.
+std::string rows_text(const Rows& rows) {
+  if (rows.size() < 2) return "";
+  std::vector<size_t> widths(rows.front().size(), 0);
+  for (const auto& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      const std::string space(widths[i] - width_of(row[i]), ' ');
+      out += i == 0 ? row[i] + space : "  " + space + row[i];
+    }
+    out += "\n";
+  }
+  return out + "\n";
+}
+
 // A line for each: "causal decoder (next token) -> prefix decoder (span corruption): 1.48 times faster ..."
 std::string adaptation_text(const json& report) {
   const Rows rows = adaptation_rows(report);
@@ -180,7 +198,7 @@ std::string markdown_rows(const Rows& rows, size_t left) {
 std::string comparison_table(std::string_view report_json) {
   const json report = parsed(report_json);
   return text_table(report, Part::losses) + text_table(report, Part::tasks) + text_table(report, Part::costs) +
-         adaptation_text(report) + answers_of(report) + "\n";
+         rows_text(grid_rows(report)) + adaptation_text(report) + answers_of(report) + "\n";
 }
 
 std::string comparison_markdown(std::string_view report_json) {
@@ -202,6 +220,7 @@ std::string comparison_markdown(std::string_view report_json) {
     if (rows.size() > 1) out += fmt::format("\n## {}\n\n", title) + markdown_rows(rows, left);
   };
   section("Differences between contenders", difference_rows(report), 2);
+  section("Architecture by objective: scores", grid_rows(report), 1);
   section("Adaptation", adaptation_rows(report), 2);
   section("Answers, % right / % without context, after each stage (bold: above chance)", task_rows(report, "**", "**"),
           2);
@@ -261,6 +280,12 @@ std::string comparison_page(std::string_view report_json) {
     add("<h2>Tasks</h2>" + page_table(report, Part::tasks));
     add("<p class=\"soft small\">Scores: 0 is chance, or what is right without the context if that is more; 1 is all "
         "right.</p>");
+    if (const Rows grid = grid_rows(report); grid.size() > 1) {
+      add("<p class=\"soft\">Architecture by objective, before and after multitask finetuning (as table 8 of Wang et "
+          "al. "
+          "2022).</p>" +
+          page_rows(grid));
+    }
     add("<figure><figcaption>Scores before and after finetuning, with 95 % intervals.</figcaption><div "
         "class=\"chart\"><canvas id=\"scores\"></canvas></div></figure>");
     add("<p class=\"soft\">Each kind of questions: % right, and % right with the context left out, which is chance; "
