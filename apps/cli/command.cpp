@@ -34,7 +34,7 @@ void FieldFlags::declare(CLI::App& app, const std::vector<Field>& fields,
       return true;
     };
     CLI::Option* option = nullptr;
-    if (f.type == "true or false") {
+    if (f.type.starts_with("true or false")) {  // or null
       // --recompute, or --recompute=false
       option = app.add_flag_function(
           names, [keep](int64_t n) { keep(n > 0 ? "true" : "false"); }, f.help);

@@ -50,8 +50,9 @@ TEST(FewShot, OtherQuestionsWithTheirAnswersComeFirst) {
 TEST(FewShot, AsManyAsThereIsRoomFor) {
   const Tokenizer bytes;
   const ChoiceTask task = task_of(6, "");
-  // 12 bytes of a question, 4 of an answer and its space, 2 of the frame; a demonstration has 12 + 4 + 2 + 1 at most.
-  const int64_t alone = 12 + 4 + kFrame, one = alone + 19;
+  // 12 bytes of a question, 4 of " yes", 2 of what closes it, and the frame; a demonstration has 12 + 4 + 2 + 1 at
+  // most.
+  const int64_t alone = 12 + 4 + 2 + kFrame, one = alone + 19;
   EXPECT_FALSE(few_shot(task, task.choices, 2, " ", bytes, alone, Key(1, Purpose::test)));
   EXPECT_EQ(few_shot(task, task.choices, 2, " ", bytes, one, Key(1, Purpose::test))->shots, 1);
   EXPECT_EQ(few_shot(task, task.choices, 2, " ", bytes, one + 19, Key(1, Purpose::test))->shots, 2);

@@ -124,7 +124,7 @@ std::string command_of(const CompareConfig& config) {
     if (f.name == "tokens" || f.name == "seconds" || f.name == "hash" || f.name == "sweep") continue;
     std::string flag = f.name;
     std::ranges::replace(flag, '_', '-');
-    command += fmt::format(" --{} {}", flag, f.print());
+    command += fmt::format(" --{}={}", flag, f.print());
   }
   return command;
 }
