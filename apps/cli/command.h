@@ -44,6 +44,7 @@ Action declare_training(CLI::App& app, bool finetune);
 Action declare_train(CLI::App& app);
 Action declare_compare(CLI::App& app);
 Action declare_report(CLI::App& app);
+Action declare_study(CLI::App& app);
 Action declare_finetune(CLI::App& app);
 Action declare_generate(CLI::App& app);
 Action declare_fill(CLI::App& app);

@@ -24,6 +24,8 @@ class ModelFlags {
   void declare(CLI::App& app, const std::string& texts);
   // Usage error if there is none.
   std::string model() const;
+  // Without a command line.
+  void use(const std::string& model) { flag_ = model; }
   // From the command line, or --file, or standard input (when neither is given and it is not a terminal). With
   // `whole_files` a .txt is one text, else each line of it is. Pairs of .jsonl and .tsv keep their target.
   struct Text {

@@ -19,6 +19,7 @@ constexpr Verb kVerbs[] = {
     {"train", "train a model of any family on your text", declare_train},
     {"compare", "train every family under one budget and see which one your text wants", declare_compare},
     {"report", "write the report of a comparison again, also of one that is still running", declare_report},
+    {"study", "the reasons given for one family or another, as experiments", declare_study},
     {"finetune", "go on from a model with other texts or another objective", declare_finetune},
     {"generate", "texts that go on from a prompt", declare_generate},
     {"fill", "the missing pieces of a text: <mask>, <extra_id_0>", declare_fill},

@@ -26,3 +26,5 @@
 TRIARCH_EMBED(chart_js, TRIARCH_CHART_JS)
 TRIARCH_EMBED(page_css, TRIARCH_REPORT_FOLDER "/page.css")
 TRIARCH_EMBED(comparison_js, TRIARCH_REPORT_FOLDER "/comparison.js")
+TRIARCH_EMBED(attention_js, TRIARCH_REPORT_FOLDER "/attention.js")
+TRIARCH_EMBED(study_js, TRIARCH_REPORT_FOLDER "/study.js")

@@ -8,6 +8,7 @@
 #include "triarch/base/human.h"
 #include "triarch/report/assets.h"
 #include "triarch/report/cells.h"
+#include "triarch/report/page.h"
 
 namespace triarch::report {
 namespace {
@@ -21,29 +22,6 @@ json parsed(std::string_view text) {
          text.size());
   }
   return report;
-}
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
 }
 
 // Both escaped: the answer, with what it has in place of the prompt's <mask> and <extra_id_N> marked.
@@ -64,11 +42,6 @@ std::string marked(const std::string& prompt, const std::string& answer) {
     if (begin == prompt.size()) return out + "<span class=\"made\">" + answer.substr(at) + "</span>";
   }
   return out + answer.substr(at);
-}
-
-// Characters of UTF-8, for columns.
-size_t width_of(const std::string& s) {
-  return size_t(std::ranges::count_if(s, [](char c) { return (uint8_t(c) & 0xc0) != 0x80; }));
 }
 
 // Answers to all uses, one after the other.
@@ -111,24 +84,6 @@ std::string text_table(const json& report, Part part) {
   return out + "\n";
 }
 
-// Columns of equal width; nothing if there are but heads.
-std::string rows_text(const Rows& rows) {
-  if (rows.size() < 2) return "";
-  std::vector<size_t> widths(rows.front().size(), 0);
-  for (const auto& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
-  }
-  std::string out;
-  for (const auto& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) {
-      const std::string space(widths[i] - width_of(row[i]), ' ');
-      out += i == 0 ? row[i] + space : "  " + space + row[i];
-    }
-    out += "\n";
-  }
-  return out + "\n";
-}
-
 // A line for each: "causal decoder (next token) -> prefix decoder (span corruption): 1.48 times faster ..."
 std::string adaptation_text(const json& report) {
   const Rows rows = adaptation_rows(report);
@@ -138,24 +93,6 @@ std::string adaptation_text(const json& report) {
     out += fmt::format("Adaptation, {} to {}: {} tokens instead of {}, speed-up {}\n", c[0], c[1], c[3], c[4], c[5]);
   }
   return out.empty() ? out : out + "\n";
-}
-
-// Text that task_rows has between these is bold.
-constexpr char kBold = '\x01', kPlain = '\x02';
-
-std::string page_rows(const Rows& rows, const char* of_table = "") {
-  std::string out = fmt::format("<div class=\"scroll\"><table{}><thead>", of_table);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    out += "<tr>";
-    for (const std::string& cell : rows[i]) {
-      std::string text = escaped(cell);
-      for (size_t at; (at = text.find(kBold)) != std::string::npos;) text.replace(at, 1, "<strong>");
-      for (size_t at; (at = text.find(kPlain)) != std::string::npos;) text.replace(at, 1, "</strong>");
-      out += fmt::format("<{0}>{1}</{0}>", i == 0 ? "th" : "td", text);
-    }
-    out += i == 0 ? "</tr></thead><tbody>\n" : "</tr>\n";
-  }
-  return out + "</tbody></table></div>";
 }
 
 // Empty if there is nothing but contenders' names.
@@ -180,17 +117,6 @@ std::string page_table(const json& report, Part part) {
     out += "</tr>";
   }
   return out + "</tbody></table></div>";
-}
-
-std::string markdown_rows(const Rows& rows, size_t left) {
-  std::string out;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    for (const std::string& cell : rows[i]) out += "| " + cell + " ";
-    out += "|\n";
-    for (size_t j = 0; i == 0 && j < rows[i].size(); ++j) out += j < left ? "|---" : "|--:";
-    if (i == 0) out += "|\n";
-  }
-  return out;
 }
 
 }  // namespace
@@ -351,15 +277,7 @@ std::string comparison_page(std::string_view report_json) {
                   escaped(text_of(report, "instruction_set")), escaped(report.at("config").dump(2))));
   add(fmt::format("<h2>Again</h2><pre>{}</pre>", escaped(text_of(report, "command"))));
 
-  // A "</script>" in a sample must not end the script.
-  std::string data = report.dump();
-  for (size_t at = 0; (at = data.find("</", at)) != std::string::npos; at += 3) data.replace(at, 2, "<\\/");
-  return fmt::format(
-      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
-      "content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n"
-      "<main>\n{}</main>\n<script type=\"application/json\" id=\"report\">{}</script>\n<script>{}</script>\n"
-      "<script>\n{}</script>\n</body>\n</html>\n",
-      escaped(text_of(report, "name")), page_css(), body, data, chart_js(), comparison_js());
+  return page_of(text_of(report, "name"), body, report.dump(), {chart_js(), attention_js(), comparison_js()});
 }
 
 }  // namespace triarch::report

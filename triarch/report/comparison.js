@@ -177,55 +177,9 @@
     };
   };
 
-  // A picture for each attention of a contender: a cell for each pair of tokens.
   const attention = () => {
     const place = document.getElementById("attention");
-    if (!place) return;
-    place.replaceChildren();
-    report.contenders.forEach((c, i) => {
-      if (c.attention.length === 0) return;
-      const group = document.createElement("section");
-      const head = document.createElement("h3");
-      const dot = document.createElement("span");
-      dot.className = "dot";
-      dot.style.background = colour(i);
-      head.append(dot, c.title);
-      group.append(head);
-      const row = document.createElement("div");
-      row.className = "pictures";
-      for (const p of c.attention) {
-        const figure = document.createElement("figure"), caption = document.createElement("figcaption");
-        const canvas = document.createElement("canvas");
-        const cell = Math.max(5, Math.min(9, Math.floor(220 / Math.max(p.keys.length, p.queries.length))));
-        const scale = devicePixelRatio || 1;
-        const width = cell * p.keys.length, height = cell * p.queries.length;
-        canvas.width = width * scale;
-        canvas.height = height * scale;
-        canvas.style.width = width + "px";
-        canvas.style.height = height + "px";
-        const pen = canvas.getContext("2d");
-        pen.scale(scale, scale);
-        pen.fillStyle = variable("--raised");
-        pen.fillRect(0, 0, width, height);
-        pen.fillStyle = colour(i);
-        const value = (q, k) => parseInt(p.rows[q].slice(2 * k, 2 * k + 2), 16) / 255;
-        p.queries.forEach((_, q) => p.keys.forEach((_, k) => {
-          // The root, so that weak looks can be seen.
-          pen.globalAlpha = Math.sqrt(value(q, k));
-          pen.fillRect(k * cell, q * cell, cell - 0.5, cell - 0.5);
-        }));
-        canvas.addEventListener("mousemove", (event) => {
-          const q = Math.min(p.queries.length - 1, Math.floor(event.offsetY / cell));
-          const k = Math.min(p.keys.length - 1, Math.floor(event.offsetX / cell));
-          if (q >= 0 && k >= 0) canvas.title = `${p.queries[q]} \u2192 ${p.keys[k]}: ${value(q, k).toFixed(2)}`;
-        });
-        caption.textContent = p.title;
-        figure.append(caption, canvas);
-        row.append(figure);
-      }
-      group.append(row);
-      place.append(group);
-    });
+    if (place) drawAttention(place, report.contenders.map((c, i) => [c.title, colour(i), c.attention]), variable);
   };
 
   const draw = () => {

@@ -2,81 +2,14 @@
 
 #include <algorithm>
 
-#include "triarch/base/error.h"
-#include "triarch/data/vocabulary.h"
 #include "triarch/model/convert.h"
-#include "triarch/study/batches.h"
-#include "triarch/train/learner.h"
+#include "triarch/study/course.h"
 
 namespace triarch {
 namespace {
 
 // Of a seed, so that the first training shows other pieces than the runs that are compared.
 uint64_t order_of_first(uint64_t seed) { return Key(seed, Purpose::data_order).value(); }
-
-// A model, what it learns, and how it is measured.
-class Course {
- public:
-  Course(const Contender& contender, uint64_t seed, const TrialInputs& in)
-      : in_(in),
-        objective_(make_objective(contender.objectives, *in.vocabulary)),
-        batches_(layout_of(contender.family), in.tokenizer->specials(), rows_of_step(in.step_tokens, in.context)),
-        learner_(model_of(contender, in.preset, in.width, in.layers, in.vocabulary->size, in.context), in.precision,
-                 optimizer_of(contender, in)) {
-    for (const ObjectiveSpec& o : contender.objectives) check_pairing(contender.family, o.kind);
-    learner_.model().parameters().initialise(seed);
-    LoaderOptions held_out;
-    held_out.layout = layout_of(contender.family);
-    held_out.capacity = held_out.context = rows_of_step(in.step_tokens, in.context);
-    held_out.piece = in.cut ? in.context : 0;
-    held_out.shuffle = false;
-    Loader loader(
-        in.validation->view(), [this](const Passage& p, Key key) { return objective_->example(p, key); },
-        in.tokenizer->specials(), held_out);
-    for (int64_t tokens = 0; tokens < in.validation_tokens;) {
-      const Batch& batch = loader.next();
-      if (batch.rows() == 0) break;
-      held_out_.push_back(batch);
-      tokens += batch.tokens;
-    }
-  }
-
-  Model& model() { return learner_.model(); }
-
-  // All steps of a curriculum; the curve begins before the first. `step` is told the tokens seen, and may stop it.
-  template <class Step>
-  std::optional<std::vector<LossPoint>> learn(const Curriculum& curriculum, Step&& step) {
-    const int64_t steps = curriculum.steps();
-    int64_t tokens = 0;
-    std::vector<LossPoint> curve = {{0, loss()}};
-    for (int64_t i = 0; i < steps; ++i) {
-      tokens += learner_.step(batches(curriculum, i), in_.schedule.factor(i, steps)).tokens;
-      if (!step(tokens)) return std::nullopt;
-      if ((i + 1) * in_.points / steps != i * in_.points / steps) curve.push_back({tokens, loss()});
-    }
-    return curve;
-  }
-
- private:
-  double loss() {
-    Tally tally;
-    for (const Batch& b : held_out_) tally.add(learner_.evaluate(b));
-    return tally.mean_nll();
-  }
-
-  std::vector<Batch> batches(const Curriculum& curriculum, int64_t i) {
-    for (const Curriculum::Shown& shown : curriculum.step(i)) {
-      batches_.add(objective_->example(curriculum.passage(shown), curriculum.key(shown)));
-    }
-    return batches_.take();
-  }
-
-  const TrialInputs& in_;
-  std::unique_ptr<Objective> objective_;
-  Batches batches_;
-  Learner learner_;
-  std::vector<Batch> held_out_;
-};
 
 double lowest(const std::vector<LossPoint>& curve) { return std::ranges::min(curve, {}, &LossPoint::loss).loss; }
 

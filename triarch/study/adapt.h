@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "triarch/study/trial.h"
+#include "triarch/study/course.h"
 
 namespace triarch {
 
@@ -32,17 +32,6 @@ struct AdaptationPlan {
 };
 // Causal to prefix by span corruption, prefix to causal by next token, causal to encoder-decoder by spans and prefixes.
 std::vector<AdaptationPlan> default_adaptations();
-
-struct LossPoint {
-  int64_t tokens = 0;  // seen
-  double loss = 0;     // held out, nats per target
-
-  template <class V>
-  void fields(V& v) {
-    v("tokens", tokens, "tokens seen");
-    v("loss", loss, "held-out loss, nats per target");
-  }
-};
 
 struct Adaptation {
   std::string from, to;  // names of the contenders

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "triarch/inference/attention_maps.h"
 #include "triarch/inference/fill.h"
 #include "triarch/inference/generate.h"
 #include "triarch/study/trial.h"
@@ -101,28 +100,7 @@ std::vector<AttentionPicture> attention_of(Model& model, const Tokenizer& tokeni
   } else {
     example.target = rest;
   }
-  const auto words = [&](const std::vector<int32_t>& ids) {
-    std::vector<std::string> out;
-    for (int32_t id : ids) out.push_back(tokenizer.decode(std::vector<int32_t>{id}, true));
-    return out;
-  };
-  std::vector<AttentionPicture> out;
-  for (const AttentionMap& m : attention_maps(model, tokenizer.specials(), example)) {
-    AttentionPicture& p = out.emplace_back();
-    p.title = fmt::format("{} {}", m.cross ? "cross" : m.stack, m.layer + 1);
-    p.queries = words(m.queries);
-    p.keys = words(m.keys);
-    for (size_t q = 0; q < m.queries.size(); ++q) {
-      std::string row;
-      for (size_t k = 0; k < m.keys.size(); ++k) {
-        double sum = 0;
-        for (int64_t h = 0; h < m.heads; ++h) sum += m.at(h, q, k);
-        row += fmt::format("{:02x}", std::clamp(int(std::lround(255 * sum / double(m.heads))), 0, 255));
-      }
-      p.rows.push_back(row);
-    }
-  }
-  return out;
+  return attention_pictures(model, tokenizer, example, false);
 }
 
 }  // namespace triarch

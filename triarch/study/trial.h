@@ -10,6 +10,7 @@
 
 #include "triarch/evaluate/suffix.h"
 #include "triarch/evaluate/task_scores.h"
+#include "triarch/study/attention_picture.h"
 #include "triarch/study/contender.h"
 #include "triarch/study/curriculum.h"
 #include "triarch/study/heads.h"
@@ -28,21 +29,6 @@ struct Sample {
     v("task", task, "continues, fills masks or repairs a span");
     v("prompt", prompt, "what it was given");
     v("answer", answer, "what it made of it");
-  }
-};
-
-// Who looks at whom in one attention, the mean over its heads.
-struct AttentionPicture {
-  std::string title;                       // "encoder 1", "cross 2"
-  std::vector<std::string> queries, keys;  // tokens as text
-  std::vector<std::string> rows;           // [queries] two hexadecimal digits per key: 00 is 0, ff is 1
-
-  template <class V>
-  void fields(V& v) {
-    v("title", title, "which attention");
-    v("queries", queries, "tokens that look");
-    v("keys", keys, "tokens that are looked at");
-    v("rows", rows, "of each query, two hexadecimal digits per key: 00 is 0, ff is 1; mean over heads");
   }
 };
 

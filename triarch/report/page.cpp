@@ -1,0 +1,94 @@
+#include "triarch/report/page.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "triarch/report/assets.h"
+
+namespace triarch::report {
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+size_t width_of(const std::string& s) {
+  return size_t(std::ranges::count_if(s, [](char c) { return (uint8_t(c) & 0xc0) != 0x80; }));
+}
+
+std::string rows_text(const Rows& rows) {
+  if (rows.size() < 2) return "";
+  std::vector<size_t> widths(rows.front().size(), 0);
+  for (const auto& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      const std::string space(widths[i] - width_of(row[i]), ' ');
+      out += i == 0 ? row[i] + space : "  " + space + row[i];
+    }
+    out += "\n";
+  }
+  return out + "\n";
+}
+
+std::string markdown_rows(const Rows& rows, size_t left) {
+  std::string out;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    for (const std::string& cell : rows[i]) out += "| " + cell + " ";
+    out += "|\n";
+    for (size_t j = 0; i == 0 && j < rows[i].size(); ++j) out += j < left ? "|---" : "|--:";
+    if (i == 0) out += "|\n";
+  }
+  return out;
+}
+
+std::string page_rows(const Rows& rows, const char* attributes) {
+  std::string out = fmt::format("<div class=\"scroll\"><table{}><thead>", attributes);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    out += "<tr>";
+    for (const std::string& cell : rows[i]) {
+      std::string text = escaped(cell);
+      for (size_t at; (at = text.find(kBold)) != std::string::npos;) text.replace(at, 1, "<strong>");
+      for (size_t at; (at = text.find(kPlain)) != std::string::npos;) text.replace(at, 1, "</strong>");
+      out += fmt::format("<{0}>{1}</{0}>", i == 0 ? "th" : "td", text);
+    }
+    out += i == 0 ? "</tr></thead><tbody>\n" : "</tr>\n";
+  }
+  return out + "</tbody></table></div>";
+}
+
+std::string page_of(const std::string& title, const std::string& body, std::string json,
+                    std::initializer_list<std::string_view> scripts) {
+  // A "</script>" in a sample must not end the script.
+  for (size_t at = 0; (at = json.find("</", at)) != std::string::npos; at += 3) json.replace(at, 2, "<\\/");
+  std::string code;
+  for (std::string_view script : scripts) code += fmt::format("<script>\n{}</script>\n", script);
+  return fmt::format(
+      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
+      "content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n"
+      "<main>\n{}</main>\n<script type=\"application/json\" id=\"report\">{}</script>\n{}</body>\n</html>\n",
+      escaped(title), page_css(), body, json, code);
+}
+
+}  // namespace triarch::report

@@ -1,0 +1,30 @@
+// Inside the room: what all reports are made with, as text, Markdown and one self-contained HTML page.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+#include "triarch/report/cells.h"
+
+namespace triarch::report {
+
+// For HTML.
+std::string escaped(std::string_view text);
+// Characters of UTF-8, for columns.
+size_t width_of(const std::string& s);
+
+// Text between these is bold in a page.
+constexpr char kBold = '\x01', kPlain = '\x02';
+
+// The first row are the heads. As text: columns of equal width, and nothing if there are but heads.
+std::string rows_text(const Rows& rows);
+// `left` columns are text, the others are numbers.
+std::string markdown_rows(const Rows& rows, size_t left);
+std::string page_rows(const Rows& rows, const char* attributes = "");
+
+// The document, with the JSON embedded as the element "report" and scripts that read it there.
+std::string page_of(const std::string& title, const std::string& body, std::string json,
+                    std::initializer_list<std::string_view> scripts);
+
+}  // namespace triarch::report

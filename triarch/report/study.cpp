@@ -1,0 +1,85 @@
+#include "triarch/report/study.h"
+
+#include <fmt/format.h>
+
+#include "triarch/base/error.h"
+#include "triarch/report/assets.h"
+#include "triarch/report/page.h"
+
+namespace triarch::report {
+namespace {
+
+using nlohmann::json;
+
+json parsed(std::string_view text) {
+  json study = json::parse(text, nullptr, false);
+  if (study.is_discarded() || !study.contains("tables") || !study.contains("findings")) {
+    fail(ExitCode::corrupt, "report: expected the record of a study, found {} bytes of something else", text.size());
+  }
+  return study;
+}
+
+Rows rows_of(const json& table) {
+  Rows rows = {table.at("head").get<std::vector<std::string>>()};
+  for (const json& row : table.at("rows")) rows.push_back(row.get<std::vector<std::string>>());
+  return rows;
+}
+
+std::string lines(const json& list, const char* before, const char* after) {
+  std::string out;
+  for (const json& i : list) out += before + i.get<std::string>() + after;
+  return out;
+}
+
+std::string items(const json& list) {
+  std::string out = "<ul>";
+  for (const json& i : list) out += "<li>" + escaped(i.get<std::string>()) + "</li>";
+  return out + "</ul>";
+}
+
+}  // namespace
+
+std::string study_text(std::string_view text) {
+  const json study = parsed(text);
+  std::string out;
+  for (const json& t : study.at("tables")) out += text_of(t, "title") + "\n\n" + rows_text(rows_of(t));
+  return out + lines(study.at("findings"), "", "\n");
+}
+
+std::string study_markdown(std::string_view text) {
+  const json study = parsed(text);
+  std::string out = fmt::format("# {}\n\n{}\n\n{}\n", text_of(study, "title"), text_of(study, "question"),
+                                lines(study.at("findings"), "- **", "**\n"));
+  for (const json& t : study.at("tables")) {
+    out += fmt::format("## {}\n\n{}\n", text_of(t, "title"), markdown_rows(rows_of(t), 1));
+  }
+  out += "## Method\n\n" + lines(study.at("method"), "- ", "\n") + "\n## What this cannot decide\n\n" +
+         lines(study.at("limits"), "- ", "\n");
+  return out + fmt::format("\nSource: {}\n\n    {}\n", text_of(study, "source"), text_of(study, "command"));
+}
+
+std::string study_page(std::string_view text) {
+  const json study = parsed(text);
+  std::string body = fmt::format("<h1>{}</h1><p class=\"soft\">{}</p><div class=\"answer\">", escaped(text_of(study, "title")),
+                                 escaped(text_of(study, "question")));
+  for (const json& f : study.at("findings")) body += "<p>" + escaped(f.get<std::string>()) + "</p>";
+  body += "</div>";
+  int number = 0;
+  for (const json& c : study.at("charts")) {
+    body += fmt::format("<figure><figcaption>{}</figcaption><div class=\"chart\"><canvas id=\"chart-{}\"></canvas></div></figure>\n",
+                        escaped(text_of(c, "title")), number++);
+  }
+  if (!study.at("pictures").empty()) {
+    body += "<h2>Attention</h2><p class=\"soft\">A row for each token that looks, a column for each that is looked at; what a "
+            "token cannot see is left empty; stronger is more. Point at a cell to read it.</p><div id=\"attention\"></div>";
+  }
+  for (const json& t : study.at("tables")) {
+    body += fmt::format("<h2>{}</h2>", escaped(text_of(t, "title"))) + page_rows(rows_of(t), " class=\"tight\"");
+  }
+  body += "<h2>Method</h2>" + items(study.at("method")) + "<p class=\"soft\">Source: " + escaped(text_of(study, "source")) +
+          "</p><h2>What this cannot decide</h2>" + items(study.at("limits")) + "<h2>Again</h2><pre>" +
+          escaped(text_of(study, "command")) + "</pre>";
+  return page_of(text_of(study, "title"), body, study.dump(), {chart_js(), attention_js(), study_js()});
+}
+
+}  // namespace triarch::report
