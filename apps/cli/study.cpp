@@ -53,15 +53,16 @@ bool train(const Options& o, Trained& t) {
   say("trains", fmt::format("{} small models on {} tokens of the built-in world each", t.contenders.size(), o.tokens));
   const StopSignals signals;
   std::atomic<bool> stopped = false;
-  each_on_a_thread(std::min<int>(thread_count(), int(t.contenders.size())), int64_t(t.contenders.size()), [&](int64_t i) {
-    auto& course = t.courses[size_t(i)];
-    course = std::make_unique<Course>(t.contenders[size_t(i)], 1, t.inputs);
-    const Curriculum curriculum(t.inputs.stages, t.inputs.context, t.inputs.step_tokens, 1);
-    course->learn(curriculum, [&](int64_t) {
-      stopped = stopped || stop_signal() != 0;
-      return !stopped;
-    });
-  });
+  each_on_a_thread(std::min<int>(thread_count(), int(t.contenders.size())), int64_t(t.contenders.size()),
+                   [&](int64_t i) {
+                     auto& course = t.courses[size_t(i)];
+                     course = std::make_unique<Course>(t.contenders[size_t(i)], 1, t.inputs);
+                     const Curriculum curriculum(t.inputs.stages, t.inputs.context, t.inputs.step_tokens, 1);
+                     course->learn(curriculum, [&](int64_t) {
+                       stopped = stopped || stop_signal() != 0;
+                       return !stopped;
+                     });
+                   });
   return !stopped;
 }
 
@@ -82,7 +83,8 @@ std::vector<std::vector<int32_t>> pieces_of(const std::vector<int32_t>& ids, int
   std::vector<std::vector<int32_t>> out;
   for (size_t b = 0; b < ids.size() && int64_t(out.size()) < count; b += size_t(length)) {
     const size_t e = std::min(ids.size(), b + size_t(length));
-    if (b == 0 || int64_t(e - b) >= length / 2) out.emplace_back(ids.begin() + ptrdiff_t(b), ids.begin() + ptrdiff_t(e));
+    if (b == 0 || int64_t(e - b) >= length / 2)
+      out.emplace_back(ids.begin() + ptrdiff_t(b), ids.begin() + ptrdiff_t(e));
   }
   return out;
 }

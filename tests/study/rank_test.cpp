@@ -47,7 +47,8 @@ TEST(RankStudy, NearlyUniformAttentionToBothSidesHasRankOne) {
   spec.max_positions = 64;
   Model model(spec, Precision::float32(), false);
   model.parameters().initialise(1);
-  const StudiedModel studied{"a model", &model, &bytes, {bytes.encode("a text of a few words"), bytes.encode("another")}};
+  const StudiedModel studied{
+      "a model", &model, &bytes, {bytes.encode("a text of a few words"), bytes.encode("another")}};
   const StudyReport r = rank_study({&studied, 1}, o);
   ASSERT_EQ(r.charts.size(), 3u);
   const auto& by_scale = r.charts[0].series;

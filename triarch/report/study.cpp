@@ -60,25 +60,28 @@ std::string study_markdown(std::string_view text) {
 
 std::string study_page(std::string_view text) {
   const json study = parsed(text);
-  std::string body = fmt::format("<h1>{}</h1><p class=\"soft\">{}</p><div class=\"answer\">", escaped(text_of(study, "title")),
-                                 escaped(text_of(study, "question")));
+  std::string body = fmt::format("<h1>{}</h1><p class=\"soft\">{}</p><div class=\"answer\">",
+                                 escaped(text_of(study, "title")), escaped(text_of(study, "question")));
   for (const json& f : study.at("findings")) body += "<p>" + escaped(f.get<std::string>()) + "</p>";
   body += "</div>";
   int number = 0;
   for (const json& c : study.at("charts")) {
-    body += fmt::format("<figure><figcaption>{}</figcaption><div class=\"chart\"><canvas id=\"chart-{}\"></canvas></div></figure>\n",
-                        escaped(text_of(c, "title")), number++);
+    body += fmt::format(
+        "<figure><figcaption>{}</figcaption><div class=\"chart\"><canvas id=\"chart-{}\"></canvas></div></figure>\n",
+        escaped(text_of(c, "title")), number++);
   }
   if (!study.at("pictures").empty()) {
-    body += "<h2>Attention</h2><p class=\"soft\">A row for each token that looks, a column for each that is looked at; what a "
-            "token cannot see is left empty; stronger is more. Point at a cell to read it.</p><div id=\"attention\"></div>";
+    body +=
+        "<h2>Attention</h2><p class=\"soft\">A row for each token that looks, a column for each that is looked at; "
+        "what a "
+        "token cannot see is left empty; stronger is more. Point at a cell to read it.</p><div id=\"attention\"></div>";
   }
   for (const json& t : study.at("tables")) {
     body += fmt::format("<h2>{}</h2>", escaped(text_of(t, "title"))) + page_rows(rows_of(t), " class=\"tight\"");
   }
-  body += "<h2>Method</h2>" + items(study.at("method")) + "<p class=\"soft\">Source: " + escaped(text_of(study, "source")) +
-          "</p><h2>What this cannot decide</h2>" + items(study.at("limits")) + "<h2>Again</h2><pre>" +
-          escaped(text_of(study, "command")) + "</pre>";
+  body += "<h2>Method</h2>" + items(study.at("method")) +
+          "<p class=\"soft\">Source: " + escaped(text_of(study, "source")) + "</p><h2>What this cannot decide</h2>" +
+          items(study.at("limits")) + "<h2>Again</h2><pre>" + escaped(text_of(study, "command")) + "</pre>";
   return page_of(text_of(study, "title"), body, study.dump(), {chart_js(), attention_js(), study_js()});
 }
 

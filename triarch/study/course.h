@@ -29,8 +29,8 @@ class Course {
 
   Model& model() { return learner_.model(); }
 
-  // All steps of a curriculum; the curve begins before the first and has `inputs.points` more. `step` is told the tokens
-  // seen; nothing if it says false.
+  // All steps of a curriculum; the curve begins before the first and has `inputs.points` more. `step` is told the
+  // tokens seen; nothing if it says false.
   template <class Step>
   std::optional<std::vector<LossPoint>> learn(const Curriculum& curriculum, Step&& step) {
     const int64_t steps = curriculum.steps();

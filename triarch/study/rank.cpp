@@ -112,16 +112,19 @@ void add_constructed(const RankOptions& o, StudyReport& r) {
   for (double scale : o.scales) {
     if (turns < 0 && by_scale[{Seen::both_sides, scale}] > by_scale[{Seen::left, scale}]) turns = scale;
   }
-  r.findings.push_back("A causal map is a triangle with a positive diagonal: its determinant is never 0, whatever the weights.");
   r.findings.push_back(
-      turns < 0 ? "On constructed logits it also has the larger effective rank at every scale tried."
-                : fmt::format("Its effective rank is larger only while attention is nearly uniform: from logits of deviation "
-                              "{} on, maps that see both sides have more ({:.0f} % of n against {:.0f} % there).",
-                              turns, 100 * by_scale[{Seen::both_sides, turns}], 100 * by_scale[{Seen::left, turns}]));
+      "A causal map is a triangle with a positive diagonal: its determinant is never 0, whatever the weights.");
+  r.findings.push_back(
+      turns < 0
+          ? "On constructed logits it also has the larger effective rank at every scale tried."
+          : fmt::format("Its effective rank is larger only while attention is nearly uniform: from logits of deviation "
+                        "{} on, maps that see both sides have more ({:.0f} % of n against {:.0f} % there).",
+                        turns, 100 * by_scale[{Seen::both_sides, turns}], 100 * by_scale[{Seen::left, turns}]));
 }
 
 void add_models(std::span<const StudiedModel> models, StudyReport& r) {
-  StudyTable table{"Models: self attention by layer, mean over heads and texts", joined({"model", "layer"}, kHeads), {}};
+  StudyTable table{
+      "Models: self attention by layer, mean over heads and texts", joined({"model", "layer"}, kHeads), {}};
   table.head.push_back("heads averaged: effective rank");
   StudyChart chart{"Models' self attention by layer", "layer", "effective rank / n"};
   for (const StudiedModel& m : models) {
@@ -130,7 +133,8 @@ void add_models(std::span<const StudiedModel> models, StudyReport& r) {
     };
     std::map<std::pair<std::string, int64_t>, Of> layers;
     for (const std::vector<int32_t>& text : m.texts) {
-      for (const AttentionMap& map : attention_maps(*m.model, m.tokenizer->specials(), looked_at(m.model->spec(), text))) {
+      for (const AttentionMap& map :
+           attention_maps(*m.model, m.tokenizer->specials(), looked_at(m.model->spec(), text))) {
         const auto n = int64_t(map.queries.size());
         if (map.cross || int64_t(map.keys.size()) != n) continue;
         Of& of = layers[{map.stack, map.layer}];
@@ -165,9 +169,7 @@ void add_models(std::span<const StudiedModel> models, StudyReport& r) {
 
 Example looked_at(const ModelSpec& spec, std::span<const int32_t> ids) {
   Example e;
-  const size_t seen = spec.family == Family::encoder ? ids.size()
-                      : spec.family == Family::causal ? 0
-                                                      : ids.size() / 2;
+  const size_t seen = spec.family == Family::encoder ? ids.size() : spec.family == Family::causal ? 0 : ids.size() / 2;
   e.source.assign(ids.begin(), ids.begin() + ptrdiff_t(seen));
   e.target.assign(ids.begin() + ptrdiff_t(seen), ids.end());
   if (spec.family == Family::encoder) e.labels.assign(ids.size(), -1);
@@ -184,15 +186,18 @@ StudyReport rank_study(std::span<const StudiedModel> models, const RankOptions& 
   if (!models.empty()) add_models(models, r);
   r.method = {
       "Rank: singular values above n eps smax, with float32's eps. Effective rank: exp of the entropy of the singular "
-      "values as shares of their sum. smin below 1e-16 smax is rounding, and counted as that. ln |det|: of triangles the sum of ln of the diagonal, else of the singular values. "
+      "values as shares of their sum. smin below 1e-16 smax is rounding, and counted as that. ln |det|: of triangles "
+      "the sum of ln of the diagonal, else of the singular values. "
       "Entropy: of a row, mean over rows.",
-      fmt::format("Constructed: q and k of {} independent normal numbers, softmax over what is seen; mean of {} draws. A "
-                  "forward and a backward head: half of the heads see the left, half the right; here the mean of two such "
-                  "maps.",
-                  options.head_dim, options.draws),
+      fmt::format(
+          "Constructed: q and k of {} independent normal numbers, softmax over what is seen; mean of {} draws. A "
+          "forward and a backward head: half of the heads see the left, half the right; here the mean of two such "
+          "maps.",
+          options.head_dim, options.draws),
       "Models: their own maps over held-out texts, in the arithmetic of the model, singular values in float64."};
   r.limits = {
-      "A map's rank says what it may keep, not what a model does with it: values, other heads, the residual stream and the "
+      "A map's rank says what it may keep, not what a model does with it: values, other heads, the residual stream and "
+      "the "
       "feed-forward layers come on top (study collapse).",
       "A few small models and texts; no intervals."};
   r.command = "triarch study rank";
@@ -236,13 +241,14 @@ StudyReport attention_study(std::span<const StudiedModel> models, bool each_head
                                    : fmt::format("{:.3f} {}", std::exp(s.log_probabilities[at]), word(s.best[at])));
     }
   }
-  r.findings.push_back(fmt::format("{} attentions of {} on one text.",
-                                   [&] {
-                                     size_t n = 0;
-                                     for (const PictureGroup& g : r.pictures) n += g.pictures.size();
-                                     return n;
-                                   }(),
-                                   models.size() == 1 ? models[0].title : fmt::format("{} models", models.size())));
+  r.findings.push_back(fmt::format(
+      "{} attentions of {} on one text.",
+      [&] {
+        size_t n = 0;
+        for (const PictureGroup& g : r.pictures) n += g.pictures.size();
+        return n;
+      }(),
+      models.size() == 1 ? models[0].title : fmt::format("{} models", models.size())));
   r.method = {each_head ? "Every head of every layer." : "Mean over the heads of each layer; --heads shows each."};
   r.limits = {"One text. Where a model looks does not say what it does with what it sees."};
   r.command = "triarch study attention";

@@ -1,8 +1,8 @@
 // Attention rank (Su 2023, kexue.fm 9529): is causal attention "full rank", and attention to both sides not?
 //
-// A causal map is a lower triangle with a positive diagonal, so its determinant is not 0: full rank, exactly. How much it
-// keeps is another question, which the singular values answer. Both are measured on constructed logits, by their scale
-// and by length, and on models' maps over a text.
+// A causal map is a lower triangle with a positive diagonal, so its determinant is not 0: full rank, exactly. How much
+// it keeps is another question, which the singular values answer. Both are measured on constructed logits, by their
+// scale and by length, and on models' maps over a text.
 #pragma once
 
 #include <span>

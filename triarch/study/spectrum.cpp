@@ -35,7 +35,8 @@ Spectrum spectrum_of(std::span<const double> matrix, int64_t n) {
       if (a(i, j) > 0) out.entropy -= a(i, j) * std::log(a(i, j)) / double(n);
     }
   }
-  for (int64_t i = 0; i < n; ++i) out.log_determinant += std::log(lower || upper ? std::abs(a(i, i)) : std::max(s(i), rounding * most));
+  for (int64_t i = 0; i < n; ++i)
+    out.log_determinant += std::log(lower || upper ? std::abs(a(i, i)) : std::max(s(i), rounding * most));
   return out;
 }
 
