@@ -9,6 +9,7 @@
 #include "triarch/base/files.h"
 #include "triarch/base/signals.h"
 #include "triarch/report/study.h"
+#include "triarch/study/cache_study.h"
 #include "triarch/study/compare.h"
 #include "triarch/study/course.h"
 #include "triarch/study/rank.h"
@@ -27,7 +28,7 @@ struct Options {
   bool heads = false, full = false, json = false;
 };
 
-constexpr const char* kStudies[] = {"rank", "attention"};
+constexpr const char* kStudies[] = {"rank", "attention", "cache"};
 
 // Small models of the usual kinds, trained on the built-in world for this, one per core; and the world that they know.
 struct Trained {
@@ -89,6 +90,28 @@ std::vector<std::vector<int32_t>> pieces_of(const std::vector<int32_t>& ids, int
   return out;
 }
 
+ExitCode publish(const Options& o, StudyReport report) {
+  for (const std::string& m : o.models) report.command += " " + m;
+  if (!o.text.empty()) report.command += fmt::format(" --text '{}'", o.text);
+  if (o.heads) report.command += " --heads";
+  if (o.full) report.command += " --full";
+
+  fs::path folder = o.output;
+  std::error_code error;
+  for (int n = 1; o.output.empty() && (n == 1 || fs::exists(folder)); ++n) {
+    folder = fmt::format("runs/study-{}-{:04}", o.name, n);
+  }
+  fs::create_directories(folder, error);
+  require(!error, "study: could not make the folder '{}': {}", folder.string(), error.message());
+  const std::string json = to_json(report);
+  write_file(folder / "study.json", json + "\n", "study");
+  write_file(folder / "study.md", report::study_markdown(json), "study");
+  write_file(folder / "study.html", report::study_page(json), "study");
+  std::cout << (o.json ? json + "\n" : report::study_text(json)) << std::flush;
+  say("page", fs::absolute(folder / "study.html").lexically_normal().string());
+  return ExitCode::ok;
+}
+
 ExitCode run(const Options& o) {
   const auto known = [&](const char* n) { return o.name == n; };
   if (std::ranges::none_of(kStudies, known)) {
@@ -97,6 +120,15 @@ ExitCode run(const Options& o) {
   }
   if (!o.models.empty() && o.text.empty()) {
     fail(ExitCode::usage, "study: expected --text, a file that the models are shown, or '-' and a text, found none");
+  }
+  if (o.name == "cache") {
+    if (!o.models.empty()) {
+      fail(ExitCode::usage, "study cache: expected no model, since cost does not depend on weights, found '{}'",
+           o.models.front());
+    }
+    CacheOptions cache;
+    if (o.full) cache.width = 512, cache.layers = 8, cache.lengths = {64, 256, 1024, 2048, 4096}, cache.repeats = 5;
+    return publish(o, cache_study(cache));
   }
   std::vector<Loaded> loaded;
   Trained trained;
@@ -124,40 +156,24 @@ ExitCode run(const Options& o) {
     rank.lengths = {32, 64, 128, 256, 512, 1024};
     rank.draws = 16;
   }
-  StudyReport report = o.name == "rank" ? rank_study(models, rank) : attention_study(models, o.heads);
-  for (const std::string& m : o.models) report.command += " " + m;
-  if (!o.text.empty()) report.command += fmt::format(" --text '{}'", o.text);
-  if (o.heads) report.command += " --heads";
-  if (o.full) report.command += " --full";
-
-  fs::path folder = o.output;
-  std::error_code error;
-  for (int n = 1; o.output.empty() && (n == 1 || fs::exists(folder)); ++n) {
-    folder = fmt::format("runs/study-{}-{:04}", o.name, n);
-  }
-  fs::create_directories(folder, error);
-  require(!error, "study: could not make the folder '{}': {}", folder.string(), error.message());
-  const std::string json = to_json(report);
-  write_file(folder / "study.json", json + "\n", "study");
-  write_file(folder / "study.md", report::study_markdown(json), "study");
-  write_file(folder / "study.html", report::study_page(json), "study");
-  std::cout << (o.json ? json + "\n" : report::study_text(json)) << std::flush;
-  say("page", fs::absolute(folder / "study.html").lexically_normal().string());
-  return ExitCode::ok;
+  return publish(o, o.name == "rank" ? rank_study(models, rank) : attention_study(models, o.heads));
 }
 
 }  // namespace
 
 Action declare_study(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("name", o->name, "rank (singular values of attention) or attention (pictures of it)")->required();
+  app.add_option("name", o->name,
+                 "rank (singular values of attention), attention (pictures of it) or cache (what it saves)")
+      ->required();
   app.add_option("models", o->models, "folders of models; none: small ones are trained on the built-in world first");
   app.add_option("--text", o->text, "what models are shown: a file, or the text itself");
   app.add_option("--length", o->length, "tokens of a text, at most; default: 48");
   app.add_option("--texts", o->texts, "texts, at most; default: 16");
   app.add_option("--tokens", o->tokens, "tokens that small models learn from; default: 200000");
   app.add_flag("--heads", o->heads, "attention: a picture for every head");
-  app.add_flag("--full", o->full, "rank: up to length 1024, 16 draws");
+  app.add_flag("--full", o->full,
+               "rank: up to length 1024, 16 draws; cache: width 512, 8 layers, up to 4096 tokens (minutes)");
   app.add_option("-o,--output-dir", o->output, "folder; default: runs/study-NAME-NNNN");
   app.add_flag("--json", o->json, "print the record as one line of JSON");
   return [o] { return run(*o); };
