@@ -10,6 +10,7 @@
 #include "triarch/base/signals.h"
 #include "triarch/report/study.h"
 #include "triarch/study/cache_study.h"
+#include "triarch/study/collapse.h"
 #include "triarch/study/compare.h"
 #include "triarch/study/course.h"
 #include "triarch/study/rank.h"
@@ -28,7 +29,7 @@ struct Options {
   bool heads = false, full = false, json = false;
 };
 
-constexpr const char* kStudies[] = {"rank", "attention", "cache"};
+constexpr const char* kStudies[] = {"rank", "attention", "collapse", "cache"};
 
 // Small models of the usual kinds, trained on the built-in world for this, one per core; and the world that they know.
 struct Trained {
@@ -156,7 +157,11 @@ ExitCode run(const Options& o) {
     rank.lengths = {32, 64, 128, 256, 512, 1024};
     rank.draws = 16;
   }
-  return publish(o, o.name == "rank" ? rank_study(models, rank) : attention_study(models, o.heads));
+  if (o.name == "rank") return publish(o, rank_study(models, rank));
+  if (o.name == "attention") return publish(o, attention_study(models, o.heads));
+  CollapseOptions collapse;
+  if (o.full) collapse.width = 256, collapse.layers = 24, collapse.length = 128, collapse.seeds = 10;
+  return publish(o, collapse_study(models, collapse));
 }
 
 }  // namespace
@@ -164,7 +169,8 @@ ExitCode run(const Options& o) {
 Action declare_study(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("name", o->name,
-                 "rank (singular values of attention), attention (pictures of it) or cache (what it saves)")
+                 "rank (singular values of attention), attention (pictures of it), collapse (do rows become alike) or "
+                 "cache (what it saves)")
       ->required();
   app.add_option("models", o->models, "folders of models; none: small ones are trained on the built-in world first");
   app.add_option("--text", o->text, "what models are shown: a file, or the text itself");
@@ -173,7 +179,8 @@ Action declare_study(CLI::App& app) {
   app.add_option("--tokens", o->tokens, "tokens that small models learn from; default: 200000");
   app.add_flag("--heads", o->heads, "attention: a picture for every head");
   app.add_flag("--full", o->full,
-               "rank: up to length 1024, 16 draws; cache: width 512, 8 layers, up to 4096 tokens (minutes)");
+               "rank: up to length 1024, 16 draws; collapse: 24 layers of width 256; cache: width 512, 8 layers, up to "
+               "4096 tokens (minutes)");
   app.add_option("-o,--output-dir", o->output, "folder; default: runs/study-NAME-NNNN");
   app.add_flag("--json", o->json, "print the record as one line of JSON");
   return [o] { return run(*o); };

@@ -24,7 +24,12 @@ ops::Residual sublayer(Context& ctx, const StackPass& pass, const NormLayer& nor
                        const ops::Residual& in, F f) {
   if (pass.spec.norm_place == NormPlace::pre) {
     ops::Normed n = apply(ctx, pass, norm, in.x, in.delta, site, true, false);
+    if (!pass.surgery.skip) return {f(n.y), {}, {}};
     return {n.sum, f(n.y), {}};
+  }
+  if (!pass.surgery.skip) {
+    const ops::Normed n = apply(ctx, pass, norm, f(in.y), {}, site, false, true);
+    return {n.y_stream, {}, n.y};
   }
   const ops::Normed n = apply(ctx, pass, norm, in.x, f(in.y), site, false, true);
   return {n.y_stream, {}, n.y};
@@ -73,6 +78,7 @@ ops::Residual Block::forward(Context& ctx, const StackPass& pass, int64_t layer,
     r = sublayer(ctx, pass, cross_norm, site_of(pass, layer, 1), r,
                  [&](const Var& y) { return cross_attention(ctx, pass, layer, y); });
   }
+  if (!pass.surgery.feed_forward) return r;
   return sublayer(ctx, pass, mlp_norm, site_of(pass, layer, 2), r,
                   [&](const Var& y) { return feed_forward(ctx, pass, y); });
 }

@@ -18,6 +18,12 @@ namespace triarch {
 using AttentionObserver = std::function<void(Context& ctx, const StackSpec& stack, int64_t layer, bool cross,
                                              const ops::AttentionOperands& operands)>;
 
+// What is left of a block, for studies; all of it, otherwise.
+struct Surgery {
+  bool skip = true;          // false: f(norm(x)) in place of x + f(norm(x)). Where stream and operand are of one type.
+  bool feed_forward = true;  // false: its sublayer is left out
+};
+
 struct LinearLayer {
   Parameter* weight = nullptr;  // [out, in]
   Parameter* bias = nullptr;    // [1, out] or none
@@ -46,6 +52,7 @@ struct StackPass {
   std::vector<int32_t> no_types;         // zeros, where there is a table of types and the rows have none
   Cache* cache = nullptr;
   const AttentionObserver* observer = nullptr;
+  Surgery surgery;
 
   Var memory;  // T [memory rows, width]: what cross attention reads, unless the cache has its keys
   Intervals cross;

@@ -29,6 +29,7 @@ std::shared_ptr<StackPass> Model::pass_of(Context& ctx, const Stack& stack, cons
   auto pass = std::make_shared<StackPass>(spec_, *stack.spec, parameters_, rows);
   pass->cache = cache;
   pass->observer = &attention_observer;
+  pass->surgery = surgery;
   pass->self.push_back(self_intervals(*stack.spec, 0, rows));
   if (stack.spec->alternate) pass->self.push_back(self_intervals(*stack.spec, 1, rows));
   int32_t longest = 0;

@@ -41,6 +41,7 @@ class Model {
   // stream where norms come first; y where they come last. Valid during the call.
   std::function<void(const StackSpec& stack, int64_t layer, const ops::Residual& rows)> observer;
   AttentionObserver attention_observer;
+  Surgery surgery;
 
   // T [rows, width]: the last hidden rows of the encoder.
   Var encode(Context& ctx, const Rows& rows) const;

@@ -167,7 +167,10 @@ StudyReport cache_study(const CacheOptions& o) {
   }
 
   r.findings = {
-      fmt::format("Logits with and without a cache differ by at most {:.0e} in float64: by the order of sums.", worst),
+      worst == 0
+          ? std::string("Logits with and without a cache are the same bits in float64.")
+          : fmt::format("Logits with and without a cache differ by at most {:.0e} in float64: by the order of sums.",
+                        worst),
       fmt::format("At {} tokens of context a token costs up to {:.0f} times less with a cache.", longest, saved),
       "A causal decoder (and a turn-blocked prefix) never reads a conversation again; a prefix decoder, an "
       "encoder-decoder "
