@@ -63,15 +63,29 @@ std::string markdown_rows(const Rows& rows, size_t left) {
   return out;
 }
 
+namespace {
+
+// Columns of words stand to the left, those of numbers to the right.
+bool is_number(const std::string& cell) {
+  const size_t at = cell.find_first_not_of("+-.\x01\x02");
+  return cell == "-" || (at != std::string::npos && cell[at] >= '0' && cell[at] <= '9');
+}
+
+}  // namespace
+
 std::string page_rows(const Rows& rows, const char* attributes) {
   std::string out = fmt::format("<div class=\"scroll\"><table{}><thead>", attributes);
+  std::vector<bool> words(rows.front().size(), true);
+  for (size_t i = 1; i < rows.size(); ++i) {
+    for (size_t j = 0; j < rows[i].size(); ++j) words[j] = words[j] && !is_number(rows[i][j]);
+  }
   for (size_t i = 0; i < rows.size(); ++i) {
     out += "<tr>";
-    for (const std::string& cell : rows[i]) {
-      std::string text = escaped(cell);
+    for (size_t j = 0; j < rows[i].size(); ++j) {
+      std::string text = escaped(rows[i][j]);
       for (size_t at; (at = text.find(kBold)) != std::string::npos;) text.replace(at, 1, "<strong>");
       for (size_t at; (at = text.find(kPlain)) != std::string::npos;) text.replace(at, 1, "</strong>");
-      out += fmt::format("<{0}>{1}</{0}>", i == 0 ? "th" : "td", text);
+      out += fmt::format("<{0}{2}>{1}</{0}>", i == 0 ? "th" : "td", text, words[j] ? " class=\"words\"" : "");
     }
     out += i == 0 ? "</tr></thead><tbody>\n" : "</tr>\n";
   }
