@@ -15,7 +15,6 @@
 #include "triarch/study/course.h"
 #include "triarch/study/rank.h"
 #include "triarch/study/workers.h"
-#include "triarch/train/progress.h"
 
 namespace triarch::cli {
 namespace {
@@ -35,7 +34,8 @@ constexpr const char* kStudies[] = {"rank", "attention", "collapse", "cache"};
 struct Trained {
   std::unique_ptr<Comparison> world;
   TrialInputs inputs;
-  std::vector<Contender> contenders;
+
+  const std::vector<Contender>& contenders() const { return world->config().contenders; }
   std::vector<std::unique_ptr<Course>> courses;
 };
 
@@ -48,17 +48,17 @@ bool train(const Options& o, Trained& t) {
     config.contenders.push_back(parse_contender(c));
   }
   t.world = Comparison::create(config, {}, 1, true);
-  t.contenders = t.world->config().contenders;
   t.inputs = t.world->inputs();
   t.inputs.points = 1;
-  t.courses.resize(t.contenders.size());
-  say("trains", fmt::format("{} small models on {} tokens of the built-in world each", t.contenders.size(), o.tokens));
+  t.courses.resize(t.contenders().size());
+  say("trains",
+      fmt::format("{} small models on {} tokens of the built-in world each", t.contenders().size(), o.tokens));
   const StopSignals signals;
   std::atomic<bool> stopped = false;
-  each_on_a_thread(std::min<int>(thread_count(), int(t.contenders.size())), int64_t(t.contenders.size()),
+  each_on_a_thread(std::min<int>(thread_count(), int(t.contenders().size())), int64_t(t.contenders().size()),
                    [&](int64_t i) {
                      auto& course = t.courses[size_t(i)];
-                     course = std::make_unique<Course>(t.contenders[size_t(i)], 1, t.inputs);
+                     course = std::make_unique<Course>(t.contenders()[size_t(i)], 1, t.inputs);
                      const Curriculum curriculum(t.inputs.stages, t.inputs.context, t.inputs.step_tokens, 1);
                      course->learn(curriculum, [&](int64_t) {
                        stopped = stopped || stop_signal() != 0;
@@ -148,7 +148,7 @@ ExitCode run(const Options& o) {
   if (models.empty()) {
     if (!train(o, trained)) return stop_exit_code();
     for (size_t i = 0; i < trained.courses.size(); ++i) {
-      models.push_back({trained.contenders[i].title(), &trained.courses[i]->model(), trained.inputs.tokenizer,
+      models.push_back({trained.contenders()[i].title(), &trained.courses[i]->model(), trained.inputs.tokenizer,
                         texts_of(trained.inputs.validation->view(), o.length, o.texts)});
     }
   }

@@ -51,39 +51,6 @@ std::string answers_of(const json& report) {
   return out;
 }
 
-std::string item_list(const json& items, const char* before, const char* after) {
-  std::string out;
-  for (const json& i : items) out += before + escaped(i.get<std::string>()) + after;
-  return out;
-}
-
-std::string text_table(const json& report, Part part) {
-  const std::vector<std::vector<Cell>> rows = contender_rows(report, part);
-  if (rows.front().size() < 2) return "";
-  std::vector<size_t> widths(rows.front().size(), 0);
-  for (const auto& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) {
-      widths[i] = std::max({widths[i], width_of(row[i].text), width_of(row[i].second)});
-    }
-  }
-  std::string out;
-  const auto line = [&](const std::vector<Cell>& row, bool second) {
-    std::string text;
-    for (size_t i = 0; i < row.size(); ++i) {
-      const std::string& cell = second ? row[i].second : row[i].text;
-      const std::string space(widths[i] - width_of(cell), ' ');
-      text += i == 0 ? cell + space : "  " + space + cell;
-    }
-    text.erase(text.find_last_not_of(' ') + 1);
-    out += text + "\n";
-  };
-  for (const auto& row : rows) {
-    line(row, false);
-    line(row, true);
-  }
-  return out + "\n";
-}
-
 // A line for each: "causal decoder (next token) -> prefix decoder (span corruption): 1.48 times faster ..."
 std::string adaptation_text(const json& report) {
   const Rows rows = adaptation_rows(report);
@@ -123,8 +90,9 @@ std::string page_table(const json& report, Part part) {
 
 std::string comparison_table(std::string_view report_json) {
   const json report = parsed(report_json);
-  return text_table(report, Part::losses) + text_table(report, Part::tasks) + text_table(report, Part::costs) +
-         rows_text(grid_rows(report)) + adaptation_text(report) + answers_of(report) + "\n";
+  return cells_text(contender_rows(report, Part::losses)) + cells_text(contender_rows(report, Part::tasks)) +
+         cells_text(contender_rows(report, Part::costs)) + rows_text(grid_rows(report)) + adaptation_text(report) +
+         answers_of(report) + "\n";
 }
 
 std::string comparison_markdown(std::string_view report_json) {
@@ -266,10 +234,10 @@ std::string comparison_page(std::string_view report_json) {
         "cell to read it.</p><div id=\"attention\"></div>");
   }
 
-  add("<h2>What was equal, and what was not</h2><div class=\"columns\"><div><h3>Equal</h3><ul>" +
-      item_list(report.at("equal"), "<li>", "</li>") + "</ul></div><div><h3>Not equal</h3><ul>" +
-      item_list(report.at("unequal"), "<li>", "</li>") + "</ul></div></div>");
-  add("<h2>How to read this</h2><ul>" + item_list(report.at("notes"), "<li>", "</li>") + "</ul>");
+  add("<h2>What was equal, and what was not</h2><div class=\"columns\"><div><h3>Equal</h3>" +
+      page_list(report.at("equal")) + "</div><div><h3>Not equal</h3>" + page_list(report.at("unequal")) +
+      "</div></div>");
+  add("<h2>How to read this</h2>" + page_list(report.at("notes")));
   add(
       fmt::format("<h2>Settings</h2><p>triarch {}, {}, {} instructions.</p><details><summary>All settings"
                   "</summary><pre>{}</pre></details>",

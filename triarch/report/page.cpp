@@ -31,25 +31,49 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
+namespace {
+
+// Characters of UTF-8, for columns.
 size_t width_of(const std::string& s) {
   return size_t(std::ranges::count_if(s, [](char c) { return (uint8_t(c) & 0xc0) != 0x80; }));
 }
 
-std::string rows_text(const Rows& rows) {
-  if (rows.size() < 2) return "";
+}  // namespace
+
+std::string cells_text(const std::vector<std::vector<Cell>>& rows) {
+  if (rows.front().size() < 2) return "";
   std::vector<size_t> widths(rows.front().size(), 0);
   for (const auto& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+    for (size_t i = 0; i < row.size(); ++i) {
+      widths[i] = std::max({widths[i], width_of(row[i].text), width_of(row[i].second)});
+    }
   }
   std::string out;
-  for (const auto& row : rows) {
+  const auto line = [&](const std::vector<Cell>& row, std::string Cell::*part) {
+    std::string text;
     for (size_t i = 0; i < row.size(); ++i) {
-      const std::string space(widths[i] - width_of(row[i]), ' ');
-      out += i == 0 ? row[i] + space : "  " + space + row[i];
+      const std::string& cell = row[i].*part;
+      const std::string space(widths[i] - width_of(cell), ' ');
+      text += i == 0 ? cell + space : "  " + space + cell;
     }
-    out += "\n";
+    text.erase(text.find_last_not_of(' ') + 1);
+    out += text + "\n";
+  };
+  for (const auto& row : rows) {
+    line(row, &Cell::text);
+    if (std::ranges::any_of(row, [](const Cell& c) { return !c.second.empty(); })) line(row, &Cell::second);
   }
   return out + "\n";
+}
+
+std::string rows_text(const Rows& rows) {
+  if (rows.size() < 2) return "";
+  std::vector<std::vector<Cell>> cells;
+  for (const auto& row : rows) {
+    cells.emplace_back();
+    for (const std::string& text : row) cells.back().push_back({text, ""});
+  }
+  return cells_text(cells);
 }
 
 std::string markdown_rows(const Rows& rows, size_t left) {
@@ -90,6 +114,12 @@ std::string page_rows(const Rows& rows, const char* attributes) {
     out += i == 0 ? "</tr></thead><tbody>\n" : "</tr>\n";
   }
   return out + "</tbody></table></div>";
+}
+
+std::string page_list(const nlohmann::json& texts) {
+  std::string out = "<ul>";
+  for (const nlohmann::json& t : texts) out += "<li>" + escaped(t.get<std::string>()) + "</li>";
+  return out + "</ul>";
 }
 
 std::string page_of(const std::string& title, const std::string& body, std::string json,

@@ -11,17 +11,19 @@ namespace triarch::report {
 
 // For HTML.
 std::string escaped(std::string_view text);
-// Characters of UTF-8, for columns.
-size_t width_of(const std::string& s);
-
 // Text between these is bold in a page.
 constexpr char kBold = '\x01', kPlain = '\x02';
 
-// The first row are the heads. As text: columns of equal width, and nothing if there are but heads.
+// The first row are the heads. As text: columns of equal width, with second lines where a row has any; nothing if there
+// is only one column.
+std::string cells_text(const std::vector<std::vector<Cell>>& rows);
+// The same; nothing if there are but heads.
 std::string rows_text(const Rows& rows);
 // `left` columns are text, the others are numbers.
 std::string markdown_rows(const Rows& rows, size_t left);
 std::string page_rows(const Rows& rows, const char* attributes = "");
+// <ul> of an array of texts.
+std::string page_list(const nlohmann::json& texts);
 
 // The document, with the JSON embedded as the element "report" and scripts that read it there.
 std::string page_of(const std::string& title, const std::string& body, std::string json,

@@ -31,12 +31,6 @@ std::string lines(const json& list, const char* before, const char* after) {
   return out;
 }
 
-std::string items(const json& list) {
-  std::string out = "<ul>";
-  for (const json& i : list) out += "<li>" + escaped(i.get<std::string>()) + "</li>";
-  return out + "</ul>";
-}
-
 }  // namespace
 
 std::string study_text(std::string_view text) {
@@ -79,9 +73,9 @@ std::string study_page(std::string_view text) {
   for (const json& t : study.at("tables")) {
     body += fmt::format("<h2>{}</h2>", escaped(text_of(t, "title"))) + page_rows(rows_of(t), " class=\"tight\"");
   }
-  body += "<h2>Method</h2>" + items(study.at("method")) +
+  body += "<h2>Method</h2>" + page_list(study.at("method")) +
           "<p class=\"soft\">Source: " + escaped(text_of(study, "source")) + "</p><h2>What this cannot decide</h2>" +
-          items(study.at("limits")) + "<h2>Again</h2><pre>" + escaped(text_of(study, "command")) + "</pre>";
+          page_list(study.at("limits")) + "<h2>Again</h2><pre>" + escaped(text_of(study, "command")) + "</pre>";
   return page_of(text_of(study, "title"), body, study.dump(), {chart_js(), attention_js(), study_js()});
 }
 

@@ -55,7 +55,7 @@ double largest_difference(const CacheOptions& o, Family family, Precision precis
 // layer over what is seen.
 double formula(const Model& model, int64_t t, int64_t source) {
   const ModelSpec& s = model.spec();
-  double weights = double(s.vocabulary * s.width);  // the head, tied or not
+  double weights = 0;  // of the decoder's layers
   for (const Parameter& p : model.parameters().all()) {
     const bool decoder = p.name.rfind("decoder", 0) == 0;
     // Cross attention's keys are computed once, with the source.
@@ -65,8 +65,8 @@ double formula(const Model& model, int64_t t, int64_t source) {
   }
   const double rows = s.family == Family::permutation ? 2 : 1;  // the query row, too
   const double seen = double(t) + double(source);
-  const double head = double(s.vocabulary * s.width);
-  return 2 * (rows * (weights - head) + head) + rows * 4 * double(s.decoder.layers * s.heads * s.head_dim) * seen;
+  const double head = double(s.vocabulary * s.width);  // tied or not
+  return 2 * (rows * weights + head) + rows * 4 * double(s.decoder.layers * s.heads * s.head_dim) * seen;
 }
 
 double measured_flops(const Model& model, const Tokenizer& tokenizer, int64_t length) {

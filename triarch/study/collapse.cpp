@@ -137,10 +137,9 @@ StudyReport collapse_study(std::span<const StudiedModel> models, const CollapseO
     for (const Part& part : kParts) {
       const std::vector<double> ratio = mean_ratios(studied, part.surgery);
       table.rows.push_back(cells_of(kind.title, part.name, ratio));
-      if (!part.surgery.skip || !part.surgery.feed_forward) {
-        if (part.surgery.skip || part.surgery.feed_forward) continue;
-        last[kind.title] = ratio.back();
-      }
+      // The two ends are drawn.
+      if (part.surgery.skip != part.surgery.feed_forward) continue;
+      if (!part.surgery.skip) last[kind.title] = ratio.back();
       StudySeries line;
       line.label = fmt::format("{}, {}", kind.title, part.name);
       for (size_t l = 0; l < ratio.size(); ++l) {

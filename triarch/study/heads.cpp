@@ -8,9 +8,11 @@
 #include "triarch/data/vocabulary.h"
 #include "triarch/data/world.h"
 #include "triarch/inference/classify.h"
+#include "triarch/inference/sampling.h"
 #include "triarch/model/convert.h"
 #include "triarch/study/batches.h"
 #include "triarch/study/trial.h"
+#include "triarch/text/words.h"
 #include "triarch/train/learner.h"
 
 namespace triarch {
@@ -18,8 +20,6 @@ namespace {
 
 constexpr int64_t kWorldTexts = 2400;  // a sixth of them held out
 constexpr double kHeldOut = 1.0 / 6;
-
-ObjectiveKind kind_of(const HeadTask& t) { return t.tagging ? ObjectiveKind::tagging : ObjectiveKind::classification; }
 
 // The labels of held-out document d, and the tokens that have them.
 std::span<const int32_t> tags_of(const Documents& documents, int64_t d) {
@@ -33,7 +33,7 @@ HeadTask head_of(Corpus corpus, const std::string& name, bool tagging, const Tok
   DataConfig config;
   config.inputs = {name};
   config.validation = kHeldOut;
-  t.data = prepare_data(std::move(corpus), config, 1, kind_of(t), &tokenizer);
+  t.data = prepare_data(std::move(corpus), config, 1, t.kind(), &tokenizer);
   std::map<int32_t, int64_t> counts;
   int64_t all = 0, most = 0;
   for (int32_t label : tagging ? t.data.validation_labels.tags : t.data.validation_labels.classes) {
@@ -49,21 +49,13 @@ HeadTask head_of(Corpus corpus, const std::string& name, bool tagging, const Tok
 // "again" or "last" for each word: whether it occurs again in the text.
 std::string again_or_last(const std::string& text) {
   std::vector<std::string> words;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find(' ', begin), text.size());
-    words.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
+  for (const auto& [begin, end] : words_of(text)) words.push_back(text.substr(begin, end - begin));
   std::string tags;
   for (size_t i = 0; i < words.size(); ++i) {
     const bool again = std::find(words.begin() + int64_t(i) + 1, words.end(), words[i]) != words.end();
     tags += std::string(i == 0 ? "" : " ") + (again ? "again" : "last");
   }
   return tags;
-}
-
-size_t best_of(const std::vector<double>& probabilities) {
-  return size_t(std::ranges::max_element(probabilities) - probabilities.begin());
 }
 
 }  // namespace
@@ -101,7 +93,7 @@ HeadAnswers learn_head(const Contender& contender, uint64_t seed, const Model& m
   convert_weights(model, learner.model());
 
   ObjectiveSpec o;
-  o.kind = kind_of(task);
+  o.kind = task.kind();
   check_pairing(contender.family, o.kind);
   const auto objective = make_objective(o, *in.vocabulary);
   LoaderOptions options;
@@ -138,8 +130,7 @@ HeadAnswers learn_head(const Contender& contender, uint64_t seed, const Model& m
   out.task = task.name;
   if (!task.tagging) {
     const auto answers = classify(learner.model(), in.tokenizer->specials(), texts);
-    for (size_t d = 0; d < answers.size(); ++d)
-      out.right += int32_t(best_of(answers[d])) == held_out.labels[d] ? '1' : '0';
+    for (size_t d = 0; d < answers.size(); ++d) out.right += argmax(answers[d]) == held_out.labels[d] ? '1' : '0';
     return out;
   }
   const auto answers = tag(learner.model(), in.tokenizer->specials(), texts, places);
@@ -147,7 +138,7 @@ HeadAnswers learn_head(const Contender& contender, uint64_t seed, const Model& m
     const std::span<const int32_t> tags = tags_of(held_out, int64_t(d));
     for (size_t i = 0; i < answers[d].size(); ++i) {
       // What the model did not read, it did not tag.
-      const bool right = !answers[d][i].empty() && int32_t(best_of(answers[d][i])) == tags[size_t(places[d][i])];
+      const bool right = !answers[d][i].empty() && argmax(answers[d][i]) == tags[size_t(places[d][i])];
       out.right += right ? '1' : '0';
     }
   }

@@ -20,6 +20,8 @@ struct HeadTask {
   bool tagging = false;
   RunData data;
   double majority = 0;  // accuracy of whoever always says the most frequent label
+
+  ObjectiveKind kind() const { return tagging ? ObjectiveKind::tagging : ObjectiveKind::classification; }
 };
 
 // Of the built-in world: the class of a review, and of every word in a text whether it occurs again, which only what

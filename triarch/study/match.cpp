@@ -31,8 +31,9 @@ void match_parameters(std::vector<Contender>& contenders, const std::string& pre
   const int64_t wanted = parameters_of(spec_of(contenders.front(), width));
   for (size_t i = 1; i < contenders.size(); ++i) {
     // More width, more weights: up or down from the common one, until they are passed.
-    const bool up = parameters_of(spec_of(contenders[i], width)) < wanted;
-    int64_t best = width, off = std::abs(parameters_of(spec_of(contenders[i], width)) - wanted);
+    const int64_t common = parameters_of(spec_of(contenders[i], width));
+    const bool up = common < wanted;
+    int64_t best = width, off = std::abs(common - wanted);
     for (int64_t w = width / step * step + (up ? step : 0); w >= step && w <= 4 * width; w += up ? step : -step) {
       const int64_t n = parameters_of(spec_of(contenders[i], w));
       if (std::abs(n - wanted) < off) {

@@ -241,14 +241,10 @@ StudyReport attention_study(std::span<const StudiedModel> models, bool each_head
                                    : fmt::format("{:.3f} {}", std::exp(s.log_probabilities[at]), word(s.best[at])));
     }
   }
-  r.findings.push_back(fmt::format(
-      "{} attentions of {} on one text.",
-      [&] {
-        size_t n = 0;
-        for (const PictureGroup& g : r.pictures) n += g.pictures.size();
-        return n;
-      }(),
-      models.size() == 1 ? models[0].title : fmt::format("{} models", models.size())));
+  size_t attentions = 0;
+  for (const PictureGroup& g : r.pictures) attentions += g.pictures.size();
+  r.findings.push_back(fmt::format("{} attentions of {} on one text.", attentions,
+                                   models.size() == 1 ? models[0].title : fmt::format("{} models", models.size())));
   r.method = {each_head ? "Every head of every layer." : "Mean over the heads of each layer; --heads shows each."};
   r.limits = {"One text. Where a model looks does not say what it does with what it sees."};
   r.command = "triarch study attention";

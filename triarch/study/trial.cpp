@@ -139,7 +139,7 @@ std::vector<Curriculum::Stage> stages_of(const Contender& contender, std::vector
 std::vector<const HeadTask*> heads_of(const Contender& contender, const TrialInputs& in) {
   std::vector<const HeadTask*> out;
   for (const HeadTask& t : in.heads) {
-    if (pairs(contender.family, t.tagging ? ObjectiveKind::tagging : ObjectiveKind::classification)) out.push_back(&t);
+    if (pairs(contender.family, t.kind())) out.push_back(&t);
   }
   return out;
 }
