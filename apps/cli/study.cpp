@@ -5,185 +5,165 @@
 #include <iostream>
 
 #include "apps/cli/command.h"
-#include "apps/cli/loaded.h"
+#include "apps/cli/studied.h"
 #include "triarch/base/files.h"
 #include "triarch/base/signals.h"
+#include "triarch/base/threads.h"
 #include "triarch/report/study.h"
 #include "triarch/study/cache_study.h"
 #include "triarch/study/collapse.h"
-#include "triarch/study/compare.h"
-#include "triarch/study/course.h"
+#include "triarch/study/parts.h"
 #include "triarch/study/rank.h"
-#include "triarch/study/workers.h"
+#include "triarch/train/progress.h"
 
 namespace triarch::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
-  std::string name, text, output;
-  std::vector<std::string> models;
-  int64_t tokens = 200'000, length = 48, texts = 16;
-  bool heads = false, full = false, json = false;
+using Outcome = std::optional<StudyReport>;  // nothing if a signal stopped it
+
+struct Study {
+  std::string name, about;
+  Outcome (*run)(const StudyOptions&, const StudyWork&);
 };
 
-constexpr const char* kStudies[] = {"rank", "attention", "collapse", "cache"};
-
-// Small models of the usual kinds, trained on the built-in world for this, one per core; and the world that they know.
-struct Trained {
-  std::unique_ptr<Comparison> world;
-  TrialInputs inputs;
-
-  const std::vector<Contender>& contenders() const { return world->config().contenders; }
-  std::vector<std::unique_ptr<Course>> courses;
-};
-
-bool train(const Options& o, Trained& t) {
-  CompareConfig config;
-  config.tokens = o.tokens;
-  config.seeds = 1;
-  config.task_items = 0;
-  for (const char* c : {"causal", "prefix", "encoder_decoder", "encoder", "encoder/forward_backward"}) {
-    config.contenders.push_back(parse_contender(c));
-  }
-  t.world = Comparison::create(config, {}, 1, true);
-  t.inputs = t.world->inputs();
-  t.inputs.points = 1;
-  t.courses.resize(t.contenders().size());
-  say("trains",
-      fmt::format("{} small models on {} tokens of the built-in world each", t.contenders().size(), o.tokens));
-  const StopSignals signals;
-  std::atomic<bool> stopped = false;
-  each_on_a_thread(std::min<int>(thread_count(), int(t.contenders().size())), int64_t(t.contenders().size()),
-                   [&](int64_t i) {
-                     auto& course = t.courses[size_t(i)];
-                     course = std::make_unique<Course>(t.contenders()[size_t(i)], 1, t.inputs);
-                     const Curriculum curriculum(t.inputs.stages, t.inputs.context, t.inputs.step_tokens, 1);
-                     course->learn(curriculum, [&](int64_t) {
-                       stopped = stopped || stop_signal() != 0;
-                       return !stopped;
-                     });
-                   });
-  return !stopped;
+Outcome rank(const StudyOptions& o, const StudyWork&) {
+  const auto s = studied(o);
+  if (!s) return std::nullopt;
+  RankOptions options;
+  if (o.full) options.lengths = {32, 64, 128, 256, 512, 1024}, options.draws = 16;
+  return rank_study(s->models, options);
 }
 
-// Texts of at least half of the length, cut to it.
-std::vector<std::vector<int32_t>> texts_of(const Documents& documents, int64_t length, int64_t count) {
-  std::vector<std::vector<int32_t>> out;
-  for (int64_t d = 0; d < documents.size() && int64_t(out.size()) < count; ++d) {
-    const int64_t n = documents.begins[size_t(d + 1)] - documents.begins[size_t(d)];
-    if (n < length / 2) continue;
-    const std::span<const int32_t> ids = documents.passage(d, 0, std::min(n, length)).ids;
-    out.emplace_back(ids.begin(), ids.end());
+Outcome attention(const StudyOptions& o, const StudyWork&) {
+  const auto s = studied(o);
+  return s ? Outcome(attention_study(s->models, o.heads)) : std::nullopt;
+}
+
+Outcome collapse(const StudyOptions& o, const StudyWork&) {
+  const auto s = studied(o);
+  if (!s) return std::nullopt;
+  CollapseOptions options;
+  if (o.full) options.width = 256, options.layers = 24, options.length = 128, options.seeds = 10;
+  return collapse_study(s->models, options);
+}
+
+Outcome cache(const StudyOptions& o, const StudyWork&) {
+  if (!o.models.empty()) {
+    fail(ExitCode::usage, "study cache: expected no model, since cost does not depend on weights, found '{}'",
+         o.models.front());
   }
+  CacheOptions options;
+  if (o.full)
+    options.width = 512, options.layers = 8, options.lengths = {64, 256, 1024, 2048, 4096}, options.repeats = 5;
+  return cache_study(options);
+}
+
+const Study kStudies[] = {
+    {"rank", "singular values of attention, by what rows may look at", rank},
+    {"attention", "pictures of who looks at whom", attention},
+    {"collapse", "do rows become alike without skips and feed-forward layers", collapse},
+    {"cache", "what keeping keys and values saves, by family", cache},
+};
+
+std::vector<std::string> names() {
+  std::vector<std::string> out;
+  for (const Study& s : kStudies) out.push_back(s.name);
   return out;
 }
 
-// A text in pieces of the length.
-std::vector<std::vector<int32_t>> pieces_of(const std::vector<int32_t>& ids, int64_t length, int64_t count) {
-  std::vector<std::vector<int32_t>> out;
-  for (size_t b = 0; b < ids.size() && int64_t(out.size()) < count; b += size_t(length)) {
-    const size_t e = std::min(ids.size(), b + size_t(length));
-    if (b == 0 || int64_t(e - b) >= length / 2)
-      out.emplace_back(ids.begin() + ptrdiff_t(b), ids.begin() + ptrdiff_t(e));
-  }
-  return out;
+fs::path new_folder(const std::string& name) {
+  fs::path folder;
+  for (int n = 1; n == 1 || fs::exists(folder); ++n) folder = fmt::format("runs/study-{}-{:04}", name, n);
+  return folder;
 }
 
-ExitCode publish(const Options& o, StudyReport report) {
+ExitCode publish(const StudyOptions& o, StudyReport report, const fs::path& folder, bool as_json) {
+  report.command = "triarch study " + o.name;
   for (const std::string& m : o.models) report.command += " " + m;
   if (!o.text.empty()) report.command += fmt::format(" --text '{}'", o.text);
   if (o.heads) report.command += " --heads";
   if (o.full) report.command += " --full";
-
-  fs::path folder = o.output;
-  std::error_code error;
-  for (int n = 1; o.output.empty() && (n == 1 || fs::exists(folder)); ++n) {
-    folder = fmt::format("runs/study-{}-{:04}", o.name, n);
-  }
-  fs::create_directories(folder, error);
-  require(!error, "study: could not make the folder '{}': {}", folder.string(), error.message());
   const std::string json = to_json(report);
   write_file(folder / "study.json", json + "\n", "study");
   write_file(folder / "study.md", report::study_markdown(json), "study");
   write_file(folder / "study.html", report::study_page(json), "study");
-  std::cout << (o.json ? json + "\n" : report::study_text(json)) << std::flush;
+  std::cout << (as_json ? json + "\n" : report::study_text(json)) << std::flush;
   say("page", fs::absolute(folder / "study.html").lexically_normal().string());
   return ExitCode::ok;
 }
 
-ExitCode run(const Options& o) {
-  const auto known = [&](const char* n) { return o.name == n; };
-  if (std::ranges::none_of(kStudies, known)) {
-    fail(ExitCode::usage, "study: expected one of {}, found '{}'{}", fmt::join(kStudies, ", "), o.name,
-         did_you_mean(o.name, {std::begin(kStudies), std::end(kStudies)}));
-  }
-  if (!o.models.empty() && o.text.empty()) {
-    fail(ExitCode::usage, "study: expected --text, a file that the models are shown, or '-' and a text, found none");
-  }
-  if (o.name == "cache") {
-    if (!o.models.empty()) {
-      fail(ExitCode::usage, "study cache: expected no model, since cost does not depend on weights, found '{}'",
-           o.models.front());
+ExitCode run(StudyOptions o, std::string output, const std::string& resume, int jobs, bool as_json) {
+  if (!resume.empty()) {
+    if (!o.name.empty()) {
+      fail(ExitCode::usage, "study: --resume goes on with what '{}' was asked; leave out the name and settings",
+           resume);
     }
-    CacheOptions cache;
-    if (o.full) cache.width = 512, cache.layers = 8, cache.lengths = {64, 256, 1024, 2048, 4096}, cache.repeats = 5;
-    return publish(o, cache_study(cache));
+    load_yaml(fs::path(resume) / "config.yaml", o);
+    output = resume;
   }
-  std::vector<Loaded> loaded;
-  Trained trained;
-  std::vector<StudiedModel> models;
-  for (const std::string& folder : o.models) {
-    ModelFlags flags;
-    flags.use(folder);
-    loaded.push_back(load(flags));
+  const auto study = std::ranges::find(kStudies, o.name, &Study::name);
+  if (study == std::end(kStudies)) {
+    fail(ExitCode::usage, "study: expected one of {}, found '{}'{}", fmt::join(names(), ", "), o.name,
+         did_you_mean(o.name, names()));
   }
-  for (size_t i = 0; i < loaded.size(); ++i) {
-    const std::string text = fs::exists(o.text) ? read_file(o.text, "study") : o.text;
-    const int64_t length = std::min(o.length, loaded[i].spec().max_positions / 2 - 4);
-    models.push_back({fs::path(o.models[i]).filename().string(), loaded[i].model.get(), &loaded[i].tokenizer,
-                      pieces_of(loaded[i].tokenizer.encode(text), length, o.texts)});
-  }
-  if (models.empty()) {
-    if (!train(o, trained)) return stop_exit_code();
-    for (size_t i = 0; i < trained.courses.size(); ++i) {
-      models.push_back({trained.contenders()[i].title(), &trained.courses[i]->model(), trained.inputs.tokenizer,
-                        texts_of(trained.inputs.validation->view(), o.length, o.texts)});
+  StudyWork work;
+  work.folder = output.empty() ? new_folder(o.name) : fs::path(output);
+  work.jobs = jobs > 0 ? jobs : thread_count();
+  std::error_code error;
+  fs::create_directories(work.folder, error);
+  require(!error, "study: could not make the folder '{}': {}", work.folder.string(), error.message());
+  write_file(work.folder / "config.yaml", to_yaml(o), "study");
+
+  std::unique_ptr<Progress> line;
+  work.say = say;
+  work.progress = [&](const PartsState& s) {
+    if (!line) {
+      line = std::make_unique<Progress>(s.parts);
+      line->set_unit("part");
     }
+    line->update(s.done, s.share, s.tokens, {}, s.finished_one);
+  };
+  Outcome report;
+  {
+    const StopSignals signals;
+    report = study->run(o, work);
   }
-  RankOptions rank;
-  if (o.full) {
-    rank.lengths = {32, 64, 128, 256, 512, 1024};
-    rank.draws = 16;
+  if (line) line->finish();
+  if (!report) {
+    if (line) say("stopped", "finished parts are kept; go on with: triarch study --resume " + work.folder.string());
+    return stop_exit_code();
   }
-  if (o.name == "rank") return publish(o, rank_study(models, rank));
-  if (o.name == "attention") return publish(o, attention_study(models, o.heads));
-  CollapseOptions collapse;
-  if (o.full) collapse.width = 256, collapse.layers = 24, collapse.length = 128, collapse.seeds = 10;
-  return publish(o, collapse_study(models, collapse));
+  return publish(o, *std::move(report), work.folder, as_json);
 }
 
 }  // namespace
 
 Action declare_study(CLI::App& app) {
-  auto o = std::make_shared<Options>();
-  app.add_option("name", o->name,
-                 "rank (singular values of attention), attention (pictures of it), collapse (do rows become alike) or "
-                 "cache (what it saves)")
-      ->required();
-  app.add_option("models", o->models, "folders of models; none: small ones are trained on the built-in world first");
-  app.add_option("--text", o->text, "what models are shown: a file, or the text itself");
-  app.add_option("--length", o->length, "tokens of a text, at most; default: 48");
-  app.add_option("--texts", o->texts, "texts, at most; default: 16");
-  app.add_option("--tokens", o->tokens, "tokens that small models learn from; default: 200000");
-  app.add_flag("--heads", o->heads, "attention: a picture for every head");
-  app.add_flag("--full", o->full,
-               "rank: up to length 1024, 16 draws; collapse: 24 layers of width 256; cache: width 512, 8 layers, up to "
-               "4096 tokens (minutes)");
-  app.add_option("-o,--output-dir", o->output, "folder; default: runs/study-NAME-NNNN");
-  app.add_flag("--json", o->json, "print the record as one line of JSON");
-  return [o] { return run(*o); };
+  struct Flags {
+    StudyOptions options;
+    std::string output, resume;
+    int jobs = 0;
+    bool json = false;
+  };
+  auto f = std::make_shared<Flags>();
+  StudyOptions& o = f->options;
+  std::string about;
+  for (const Study& s : kStudies) about += fmt::format("{}{} ({})", about.empty() ? "" : "; ", s.name, s.about);
+  app.add_option("name", o.name, about);
+  app.add_option("models", o.models, "folders of models; none: small ones are trained on the built-in world first");
+  app.add_option("--text", o.text, "what models are shown: a file, or the text itself");
+  app.add_option("--length", o.length, "tokens of a text, at most; default: 48");
+  app.add_option("--texts", o.texts, "texts, at most; default: 16");
+  app.add_option("--tokens", o.tokens, "tokens that small models learn from; default: 200000");
+  app.add_flag("--heads", o.heads, "attention: a picture for every head");
+  app.add_flag("--full", o.full, "larger, longer, more seeds: minutes to hours; the time is printed first");
+  app.add_option("-j,--jobs", f->jobs, "parts at a time, each on one core; default: the cores this process may use");
+  app.add_option("-o,--output-dir", f->output, "folder; default: runs/study-NAME-NNNN");
+  app.add_option("--resume", f->resume, "go on with a study, or help another process with it: its folder");
+  app.add_flag("--json", f->json, "print the record as one line of JSON");
+  return [f] { return run(f->options, f->output, f->resume, f->jobs, f->json); };
 }
 
 }  // namespace triarch::cli

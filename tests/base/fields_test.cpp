@@ -300,6 +300,7 @@ TEST(Fields, DidYouMean) {
   EXPECT_EQ(did_you_mean("maxsteps", flags), "; did you mean 'max_steps'?");
   EXPECT_EQ(did_you_mean("sede", flags), "; did you mean 'seed'?");
   EXPECT_EQ(did_you_mean("output", flags), "");
+  EXPECT_EQ(did_you_mean("output", {"seed", "output-dir"}), "; did you mean 'output-dir'?");
   EXPECT_EQ(did_you_mean("", flags), "");
 }
 

@@ -296,7 +296,9 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
     const size_t whole = edit_distance(key, c);
     // The right name in the wrong group is near too, though less than any one slip of the pen.
     const size_t part = edit_distance(last_part(key), last_part(c)) + (c.size() == last_part(c).size() ? 0 : 1);
-    const size_t distance = std::min(whole, part);
+    size_t distance = std::min(whole, part);
+    // A name that was not written to its end: --output for --output-dir.
+    if (key.size() >= 4 && c.starts_with(key)) distance = std::min<size_t>(distance, 1);
     if (distance < best) {
       best = distance;
       nearest = &candidate;

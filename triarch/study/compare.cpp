@@ -1,20 +1,15 @@
 #include "triarch/study/compare.h"
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <cmath>
 #include <map>
-#include <mutex>
 #include <numeric>
-#include <thread>
 
-#include "triarch/base/clock.h"
 #include "triarch/base/error.h"
 #include "triarch/base/files.h"
-#include "triarch/base/signals.h"
 #include "triarch/evaluate/statistics.h"
 #include "triarch/study/compare_data.h"
+#include "triarch/study/parts.h"
 #include "triarch/study/workers.h"
 
 namespace triarch {
@@ -372,62 +367,39 @@ std::vector<Comparison::Job> Comparison::all_jobs() const {
 }
 
 bool Comparison::work(int jobs, const CompareEvents& events) {
-  WorkQueue queue(folder_);
-  queue.recover();
   const TrialInputs in = inputs();
   const TrialInputs adapting = adaptation_inputs();
-  std::map<std::string, Job> which;
-  double whole = 0;
-  for (const Job& job : all_jobs()) {
-    which[job.name] = job;
-    whole += job.flops;
-  }
+  const std::vector<Job> all = all_jobs();
+  std::vector<Part> parts;
+  for (const Job& job : all) parts.push_back({job.name, job.flops, job.tokens});
 
-  std::mutex mutex;
-  struct Running {
-    double share = 0;
-    int64_t tokens = 0;
-  };
-  std::map<std::string, Running> running;
   std::map<const Contender*, std::vector<double>> suffix;  // of finished trials
-  std::vector<std::string> done;
-  double last_said = 0;
   double suffix_tokens = 0;
   for (double t : data_.suffixes.tokens) suffix_tokens += t;
-
-  // The mutex is held, here and in `say`.
-  const auto finished = [&](const std::string& name, const std::string& result) {
-    done.push_back(name);
-    const Job& job = which[name];
+  PartEvents told;
+  told.finished = [&](size_t i, const std::string& result) {
+    const Job& job = all[i];
     if (!job.contender) return;
     TrialResult r;
-    parse_json(result, name + ".json", r);
+    parse_json(result, job.name + ".json", r);
+    if (!r.failure.empty() && events.note) {
+      events.note(fmt::format("{}, seed {}: {}", job.contender->title(), job.seed, r.failure));
+    }
     if (!r.suffix_losses.empty()) {
       suffix[job.contender].push_back(std::accumulate(r.suffix_losses.begin(), r.suffix_losses.end(), 0.0) /
                                       suffix_tokens);
     }
   };
-  const auto say = [&](bool finished_one) {
-    if (!events.progress || (!finished_one && steady_seconds() - last_said < 0.2)) return;
-    last_said = steady_seconds();
-    CompareEvents::State s;
-    s.done = int64_t(done.size());
-    s.trials = int64_t(trials_.size());
-    s.finished_one = finished_one;
-    for (const std::string& name : done) {
-      s.share += which[name].flops;
-      s.tokens += which[name].tokens;
-    }
-    for (const auto& [name, r] : running) {
-      const Job& job = which[name];
-      s.share += r.share * job.flops;
-      s.tokens += r.tokens;
+  told.progress = [&](const PartsState& state) {
+    if (!events.progress) return;
+    CompareEvents::State s{state.done, state.parts, state.share, state.tokens, {}, {}, state.finished_one};
+    for (const size_t i : state.running) {
+      const Job& job = all[i];
       const std::string title = job.contender ? title_of(job.contender->family)
                                               : fmt::format("{} to {}", title_of(job.adaptation->from.family),
                                                             title_of(job.adaptation->to.family));
       s.running += fmt::format("{}{} {}", s.running.empty() ? "" : ", ", title, job.seed);
     }
-    s.share /= whole;
     double best = 1e300;
     for (const auto& [contender, losses] : suffix) {
       if (mean(losses) >= best) continue;
@@ -436,68 +408,17 @@ bool Comparison::work(int jobs, const CompareEvents& events) {
     }
     events.progress(s);
   };
-
-  for (const std::string& name : trials_) {
-    if (const auto text = queue.result(name)) finished(name, *text);
-  }
-  std::atomic<bool> stopped = false;
-  for (;;) {
-    each_on_a_thread(jobs, jobs, [&](int64_t) {
-      while (!stopped && stop_signal() == 0) {
-        const std::optional<std::string> name = queue.claim(trials_);
-        if (!name) return;
-        const Job& job = which.at(*name);
-        TrialEvents trial;
-        trial.progress = [&](double share, int64_t tokens) {
-          queue.touch();
-          const std::lock_guard lock(mutex);
-          running[*name] = {share, tokens};
-          say(false);
-          return !stopped && stop_signal() == 0;
-        };
-        std::optional<std::string> result;
-        std::string failure;
-        try {
-          if (job.contender) {
-            const auto r = run_trial(*job.contender, job.seed, in, trial);
-            if (r) result = to_json(*r), failure = r->failure;
-          } else {
-            const auto r = run_adaptation(*job.adaptation, job.seed, adapting, trial);
-            if (r) result = to_json(*r);
-          }
-        } catch (...) {
-          stopped = true;
-          queue.give_back(*name);
-          throw;
-        }
-        const std::lock_guard lock(mutex);
-        running.erase(*name);
-        if (!result) {
-          queue.give_back(*name);
-          return;
-        }
-        queue.finish(*name, *result);
-        finished(*name, *result);
-        if (!failure.empty() && events.note) {
-          events.note(fmt::format("{}, seed {}: {}", job.contender->title(), job.seed, failure));
-        }
-        say(true);
-      }
-    });
-    if (stop_signal() != 0) return false;
-    if (done.size() == trials_.size()) return true;
-    // Others have the rest: wait, and take over what they leave.
-    for (const std::string& name : trials_) {
-      if (std::ranges::find(done, name) != done.end()) continue;
-      if (const auto text = queue.result(name)) {
-        finished(name, *text);
-        say(true);
-      }
+  const auto trial = [&](size_t i, const PartProgress& going) -> std::optional<std::string> {
+    const Job& job = all[i];
+    const TrialEvents told_by_trial{going};
+    if (job.contender) {
+      const auto r = run_trial(*job.contender, job.seed, in, told_by_trial);
+      return r ? std::optional(to_json(*r)) : std::nullopt;
     }
-    if (done.size() == trials_.size()) return true;
-    queue.recover();
-    if (queue.waiting() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  }
+    const auto r = run_adaptation(*job.adaptation, job.seed, adapting, told_by_trial);
+    return r ? std::optional(to_json(*r)) : std::nullopt;
+  };
+  return work_on_parts(folder_, parts, jobs, trial, told);
 }
 
 }  // namespace triarch

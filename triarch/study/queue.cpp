@@ -40,7 +40,7 @@ size_t files_in(const fs::path& folder) {
 WorkQueue::WorkQueue(fs::path folder) : folder_(std::move(folder)), owner_(fmt::format("{}-{}", host(), ::getpid())) {
   for (const char* part : {"queue", "working", "results"}) {
     if (!fs::is_directory(folder_ / part)) {
-      fail(ExitCode::usage, "compare: expected the folder of a comparison, found no {}/ in '{}'", part,
+      fail(ExitCode::usage, "expected the folder of a comparison or study, found no {}/ in '{}'", part,
            folder_.string());
     }
   }
@@ -50,9 +50,9 @@ void WorkQueue::create(const fs::path& folder, const std::vector<std::string>& n
   std::error_code error;
   for (const char* part : {"queue", "working", "results"}) {
     fs::create_directories(folder / part, error);
-    require(!error, "compare: could not make the folder '{}': {}", (folder / part).string(), error.message());
+    require(!error, "could not make the folder '{}': {}", (folder / part).string(), error.message());
   }
-  for (const std::string& name : names) write_file(folder / "queue" / name, "", "compare");
+  for (const std::string& name : names) write_file(folder / "queue" / name, "", "shared work");
 }
 
 fs::path WorkQueue::claim_path(const std::string& name) const { return folder_ / "working" / (name + "@" + owner_); }
@@ -80,7 +80,7 @@ void WorkQueue::give_back(const std::string& name) {
 }
 
 void WorkQueue::finish(const std::string& name, const std::string& result) {
-  write_file(folder_ / "results" / (name + ".json"), result, "compare");
+  write_file(folder_ / "results" / (name + ".json"), result, "shared work");
   std::error_code error;
   fs::remove(claim_path(name), error);
 }
@@ -131,7 +131,7 @@ int WorkQueue::recover() {
 std::optional<std::string> WorkQueue::result(const std::string& name) const {
   const fs::path path = folder_ / "results" / (name + ".json");
   if (!fs::exists(path)) return std::nullopt;
-  return read_file(path, "compare");
+  return read_file(path, "shared work");
 }
 
 size_t WorkQueue::waiting() const { return files_in(folder_ / "queue"); }
