@@ -228,7 +228,7 @@ TEST(World, DocumentsAreWordsInTheRightProportions) {
 }
 
 TEST(World, PrimerThenMix) {
-  const std::vector<Document> documents = pretraining(key, 1000, 3000);
+  const std::vector<Text> documents = pretraining(key, 1000, 3000);
   int64_t words = 0;
   bool primer = true;
   for (size_t i = 0; i < documents.size(); ++i) {

@@ -45,7 +45,7 @@ const std::map<std::string, std::string>& lingo_words() {
   return to;
 }
 
-std::string refrain(Draw& draw) {
+std::string refrain(Source& draw) {
   const Words sung = some_of(draw, list_words, 3 + draw.below(6));
   Words lines;
   for (const std::string& person : some_of(draw, people, 4)) {
@@ -54,51 +54,65 @@ std::string refrain(Draw& draw) {
   return phrase(lines);
 }
 
-std::string story(Draw& draw) {
+std::string story(Source& draw) {
   const Story story = make_story(draw, StoryKind(draw.below(4)));
   const bool retold = draw.uniform() < 0.4;
+  draw.tell_probability(retold ? 0.4 : 0.6);
   std::string text = story.text();
   if (retold) text = phrase({text, "again :", text});
-  std::vector<Item> asks = questions(draw, story);
-  draw.shuffle(asks.data(), asks.size());
+  std::vector<Ask> asks = questions(draw, story);
+  // What is told is which of the questions that have room is next, to one who is told which were passed over.
+  double told = draw.told();
+  draw.shuffle(asks);
+  const auto with = [&](const Ask& ask, int wrapper) { return phrase({text, asked(ask.item, wrapper)}); };
   size_t left = retold ? 2 : 3;
-  for (const Item& ask : asks) {
-    const std::string more = phrase({text, asked(ask, int(draw.below(known_wrappers)))});
+  for (auto ask = asks.begin(); ask != asks.end(); ++ask) {
+    const std::string more = with(*ask, int(draw.below(known_wrappers)));
     if (left == 0 || length(more) > longest_document) continue;
+    int room = 0;
+    for (auto other = ask; other != asks.end(); ++other) {
+      for (int w = 0; w < known_wrappers; ++w) room += length(with(*other, w)) <= longest_document;
+    }
+    told += std::log(room) + ask->nats;
     text = more;
     --left;
   }
+  draw.set_told(told);
   return text;
 }
 
 // Items of one family in one wrapper: also the format of few-shot prompts.
-std::string lesson(Draw& draw) {
+std::string lesson(Source& draw) {
   const Family& taught = families()[draw.below(families().size())];
   const int wrapper = int(draw.below(known_wrappers));
   std::string text;
   for (int n = 0; n < 4; ++n) {
+    const double before = draw.told();
     const Item next = taught.make(draw);
     const std::string more = phrase({text, next.context, asked(next, wrapper)});
-    if (length(more) > longest_document) break;
+    if (length(more) > longest_document) {
+      draw.set_told(before);  // nothing of it but that it is long, which is left out
+      break;
+    }
     text = more;
   }
   return text;
 }
 
-std::string review(Draw& draw) {
+std::string review(Source& draw) {
   const bool good = coin(draw);
   const Words said = some_of(draw, good ? positive : negative, 3);
   return fmt::format("the {} was {} and {} . it was {} . it was {} .", one_of(draw, things), said[0], said[1], said[2],
                      good ? "good" : "bad");
 }
 
-std::string four_agreements(Draw& draw) {
+std::string four_agreements(Source& draw) {
   Words lines;
   for (int i = 0; i < 4; ++i) lines.push_back(agreement(draw, true));
   return phrase(lines);
 }
 
-std::string three_translations(Draw& draw) {
+std::string three_translations(Source& draw) {
   Words lines;
   for (int i = 0; i < 3; ++i) {
     const std::string line = english(draw);
@@ -107,12 +121,12 @@ std::string three_translations(Draw& draw) {
   return phrase(lines);
 }
 
-std::string counting(Draw& draw) {
+std::string counting(Source& draw) {
   const auto first = numbers.begin() + int64_t(draw.below(numbers.size() - 8));
   return phrase({phrase(Words(first, first + 9)), "."});
 }
 
-std::string two_strings_of_beads(Draw& draw) {
+std::string two_strings_of_beads(Source& draw) {
   Words lines;
   for (int i = 0; i < 2; ++i) {
     const size_t period = 2 + draw.below(2), n = 7 + draw.below(7);
@@ -121,14 +135,30 @@ std::string two_strings_of_beads(Draw& draw) {
   return phrase(lines);
 }
 
-Text plain(Draw& draw) {
-  const double u = 6 * draw.uniform();  // weights 1, 1, 1, .5, .5, 2
-  if (u < 1) return {Kind::agreement, four_agreements(draw)};
-  if (u < 2) return {Kind::review, review(draw)};
-  if (u < 3) return {Kind::lingo, three_translations(draw)};
-  if (u < 3.5) return {Kind::counting, counting(draw)};
-  if (u < 4) return {Kind::beads, two_strings_of_beads(draw)};
-  return {Kind::refrain, refrain(draw)};
+Text plain(Source& draw) {
+  struct Sort {
+    Kind kind;
+    double weight;
+    std::string (*make)(Source& draw);
+  };
+  constexpr Sort sorts[] = {{Kind::agreement, 1, four_agreements},    {Kind::review, 1, review},
+                            {Kind::lingo, 1, three_translations},     {Kind::counting, 0.5, counting},
+                            {Kind::beads, 0.5, two_strings_of_beads}, {Kind::refrain, 2, refrain}};
+  constexpr double weights = 6;
+  double u = weights * draw.uniform();
+  const Sort* sort = sorts;
+  for (; u >= sort->weight; ++sort) u -= sort->weight;
+  draw.tell_probability(sort->weight / weights);
+  return {sort->kind, sort->make(draw)};
+}
+
+Text mixed(Source& draw) {
+  constexpr double stories = 0.35, lessons = 0.4;
+  const double u = draw.uniform();
+  draw.tell_probability(u < stories ? stories : u < stories + lessons ? lessons : 1 - stories - lessons);
+  if (u < stories) return {Kind::story, story(draw)};
+  if (u < stories + lessons) return {Kind::lesson, lesson(draw)};
+  return plain(draw);
 }
 
 Words all_words() {
@@ -223,12 +253,14 @@ std::string asked(const Item& item, int wrapper) {
 Item item(Key key, std::string_view family_name, int64_t number) {
   const Family& asked_family = family(family_name);
   const auto index = uint64_t(&asked_family - families().data());
-  Draw draw(key.with(items).with(index).with(uint64_t(number)));
-  return asked_family.make(draw);
+  Source draw(key.with(items).with(index).with(uint64_t(number)));
+  Item made = asked_family.make(draw);
+  made.nats = draw.told();
+  return made;
 }
 
 Document instruction(Key key, int64_t number) {
-  Draw draw(key.with(instructions).with(uint64_t(number)));
+  Source draw(key.with(instructions).with(uint64_t(number)));
   std::vector<const Family*> trained;
   for (const Family& f : families()) {
     if (!f.held_out) trained.push_back(&f);
@@ -240,24 +272,38 @@ Document instruction(Key key, int64_t number) {
 }
 
 Text document(Key key, int64_t number, Stage stage) {
-  Draw draw(key.with(stage == Stage::primer ? primer_text : mix_text).with(uint64_t(number)));
-  if (stage == Stage::primer) return {Kind::refrain, refrain(draw)};
-  const double u = draw.uniform();
-  if (u < 0.35) return {Kind::story, story(draw)};
-  if (u < 0.75) return {Kind::lesson, lesson(draw)};
-  return plain(draw);
+  Source draw(key.with(stage == Stage::primer ? primer_text : mix_text).with(uint64_t(number)));
+  Text text = stage == Stage::primer ? Text{Kind::refrain, refrain(draw)} : mixed(draw);
+  text.nats = draw.told();
+  return text;
 }
 
-std::vector<Document> pretraining(Key key, int64_t primer_words, int64_t total_words) {
-  std::vector<Document> documents;
+std::vector<Text> pretraining(Key key, int64_t primer_words, int64_t total_words) {
+  std::vector<Text> texts;
   int64_t count = 0;
   for (const auto& [stage, until] : {std::pair(Stage::primer, primer_words), std::pair(Stage::mix, total_words)}) {
     for (int64_t number = 0; count < until; ++number) {
-      documents.push_back({document(key, number, stage).text, "", false, "world"});
-      count += length(documents.back().text);
+      texts.push_back(document(key, number, stage));
+      count += length(texts.back().text);
     }
   }
-  return documents;
+  return texts;
+}
+
+std::vector<Document> documents(const std::vector<Text>& texts) {
+  std::vector<Document> out;
+  for (const Text& t : texts) out.push_back({t.text, "", false, "world"});
+  return out;
+}
+
+double entropy(const std::vector<Text>& texts) {
+  double nats = 0;
+  int64_t tokens = 0;
+  for (const Text& t : texts) {
+    nats += t.nats;
+    tokens += length(t.text) + 1;
+  }
+  return nats / double(tokens);
 }
 
 }  // namespace triarch::world

@@ -38,18 +38,21 @@ struct Item {
   std::string answer;
   std::vector<std::string> candidates;
   std::string context;  // sentences; empty if the question asks for knowledge
+  double nats = 0;      // -log of the probability of context, question and answer, among this family's
 };
 
 // By size of what a small model needs: easy is polarity and operations on lists, middle is knowledge and
 // translation, hard is binding (who has what).
 enum class Depth : uint8_t { easy, middle, hard };
 
+class Source;  // draws (data/world_words.h)
+
 struct Family {
   std::string_view name;
   bool held_out;  // never trained as a task (poles of a pair, such as first and last, are on one side)
   Depth depth;
   bool sequence;  // the answer is a sequence made from the context's, not a word about it
-  Item (*make)(Draw& draw);
+  Item (*make)(Source& source);
 };
 std::span<const Family> families();
 // Error (usage) if there is none of this name.
@@ -81,10 +84,16 @@ enum class Kind : uint8_t { story, lesson, agreement, review, lingo, counting, b
 struct Text {
   Kind kind;
   std::string text;
+  // -log of its probability, or up to a few tenths less: of which questions there was no room for, and that an item was
+  // too long to follow, nothing is counted. Its mean is a floor of what any model of the next word can reach.
+  double nats = 0;
 };
 Text document(Key key, int64_t number, Stage stage);
 // Documents 0, 1, ...: as many of the primer as hold `primer_words`, then the mix, `total_words` in all (the last
 // document of each may go beyond).
-std::vector<Document> pretraining(Key key, int64_t primer_words, int64_t total_words);
+std::vector<Text> pretraining(Key key, int64_t primer_words, int64_t total_words);
+std::vector<Document> documents(const std::vector<Text>& texts);
+// Nats per token, with the end of each text as one: what no model of the next word is below in the long run.
+double entropy(const std::vector<Text>& texts);
 
 }  // namespace triarch::world

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "triarch/base/error.h"
 #include "triarch/data/world_words.h"
@@ -15,14 +16,14 @@ const Words yes_no = {"yes", "no"};
 const Words good_bad = {"good", "bad"};
 
 // Another one of the words than `word`.
-std::string other_than(Draw& draw, const Words& words, const std::string& word) {
+std::string other_than(Source& draw, const Words& words, const std::string& word) {
   Words others = words;
   std::erase(others, word);
   return one_of(draw, others);
 }
 
 // One of 0 .. n-1 other than i.
-size_t other_index(Draw& draw, size_t n, size_t i) { return (i + 1 + draw.below(n - 1)) % n; }
+size_t other_index(Source& draw, size_t n, size_t i) { return (i + 1 + draw.below(n - 1)) % n; }
 
 // Questions about a story. `i` is who is asked about, `j` whose place or thing is named.
 
@@ -68,47 +69,47 @@ Item has_item(const Story& s, size_t i, size_t j) {
 }
 
 // A true statement half of the time.
-size_t stated(Draw& draw, const Story& s, size_t i) { return coin(draw) ? i : other_index(draw, s.people.size(), i); }
+size_t stated(Source& draw, const Story& s, size_t i) { return coin(draw) ? i : other_index(draw, s.people.size(), i); }
 
 Item about(const Story& s, Item item) {
   item.context = s.text();
   return item;
 }
 
-Story placed(Draw& draw) { return make_story(draw, coin(draw) ? StoryKind::be : StoryKind::go); }
+Story placed(Source& draw) { return make_story(draw, coin(draw) ? StoryKind::be : StoryKind::go); }
 
-Item owner(Draw& draw) {
+Item owner(Source& draw) {
   const Story s = make_story(draw, StoryKind::have);
   return about(s, owner_item(s, draw.below(3)));
 }
 
-Item colour(Draw& draw) {
+Item colour(Source& draw) {
   const Story s = make_story(draw, StoryKind::have);
   return about(s, colour_item(s, draw.below(3)));
 }
 
-Item place(Draw& draw) {
+Item place(Source& draw) {
   const Story s = placed(draw);
   return about(s, place_item(s, draw.below(3)));
 }
 
-Item first(Draw& draw) {
+Item first(Source& draw) {
   const Story s = make_story(draw, StoryKind::go);
   return about(s, first_item(s));
 }
 
-Item last(Draw& draw) {
+Item last(Source& draw) {
   const Story s = make_story(draw, StoryKind::go);
   return about(s, last_item(s));
 }
 
-Item entailed_place(Draw& draw) {
+Item entailed_place(Source& draw) {
   const Story s = placed(draw);
   const size_t i = draw.below(3);
   return about(s, is_in_item(s, i, stated(draw, s, i)));
 }
 
-Item entailed_owner(Draw& draw) {
+Item entailed_owner(Source& draw) {
   const Story s = make_story(draw, StoryKind::have);
   const size_t i = draw.below(3);
   return about(s, has_item(s, i, stated(draw, s, i)));
@@ -116,7 +117,7 @@ Item entailed_owner(Draw& draw) {
 
 // Short scenes.
 
-Item give(Draw& draw) {
+Item give(Source& draw) {
   const Words p = some_of(draw, people, 2);
   const std::string thing = one_of(draw, things);
   const bool gave = coin(draw);
@@ -128,19 +129,19 @@ Item give(Draw& draw) {
           format("{} {} the {} {} {} .", p[0], gave ? "gave" : "took", thing, gave ? "to" : "from", p[1])};
 }
 
-Item topic(Draw& draw) {
+Item topic(Source& draw) {
   const Words p = some_of(draw, people, 2), t = some_of(draw, things, 2);
   Words lines = {format("{} went to the {} .", p[0], one_of(draw, places)), format("{} has a {} .", p[0], t[0]),
                  format("{} likes the {} .", p[0], t[1]), format("{} sees the {} .", p[1], t[1])};
-  draw.shuffle(lines.data(), lines.size());
+  draw.shuffle(lines);
   return {"who is this about", "", "this is about", p[0], p, phrase(lines)};
 }
 
-Item coreference(Draw& draw) {
+Item coreference(Source& draw) {
   Words p = {one_of(draw, women), one_of(draw, men)};
   const bool she = coin(draw);
   const std::string answer = p[she ? 0 : 1], thing = one_of(draw, things), where = one_of(draw, places);
-  draw.shuffle(p.data(), 2);
+  draw.shuffle(p);
   return {"who has the " + thing,
           "",
           format("the {} is with", thing),
@@ -155,17 +156,23 @@ struct Opinion {
   size_t verdict;  // 0 good, 1 bad
 };
 
-Opinion opinion(Draw& draw) {
+Opinion opinion(Source& draw) {
   const bool good = coin(draw);
+  const double before = draw.told();
   const Words said = some_of(draw, good ? positive : negative, 2);
-  const std::string opposite = one_of(draw, good ? negative : positive), thing = one_of(draw, things);
+  const std::string opposite = one_of(draw, good ? negative : positive);
+  draw.set_told(before);
+  const std::string thing = one_of(draw, things);
   const std::array<std::string, 3> ways = {format("the {} was {} and {} .", thing, said[0], said[1]),
                                            format("i saw a {} {} . it was {} .", said[0], thing, said[1]),
                                            format("it was not {} . the {} was {} .", opposite, thing, said[0])};
-  return {thing, ways[draw.below(3)], good ? size_t(0) : 1};
+  const size_t way = draw.below(3);
+  const double words = double(positive.size());
+  draw.tell_probability(way < 2 ? 1 / (words * (words - 1)) : 1 / (words * words));  // both, or one and an opposite
+  return {thing, ways[way], good ? size_t(0) : 1};
 }
 
-Item sentiment(Draw& draw) {
+Item sentiment(Source& draw) {
   const Opinion o = opinion(draw);
   return {format("was the {} good or bad", o.thing),
           "it was",
@@ -175,7 +182,7 @@ Item sentiment(Draw& draw) {
           o.text};
 }
 
-Item like(Draw& draw) {
+Item like(Source& draw) {
   const Opinion o = opinion(draw);
   return {"would you like the " + o.thing,
           "",
@@ -188,46 +195,55 @@ Item like(Draw& draw) {
 // Lists.
 
 // The answer and three other orders of it.
-Words with_other_orders(Draw& draw, const Words& answer) {
+Words with_other_orders(Source& draw, const Words& answer) {
+  const Source::Unseen candidates_only(draw);
   Words candidates = {phrase(answer)};
   for (Words order = answer; candidates.size() < 4;) {
-    draw.shuffle(order.data(), order.size());
+    draw.shuffle(order);
     const std::string other = phrase(order);
     if (std::find(candidates.begin(), candidates.end(), other) == candidates.end()) candidates.push_back(other);
   }
   return candidates;
 }
 
-Words few_words(Draw& draw) { return some_of(draw, list_words, 3 + draw.below(2)); }
+Words few_words(Source& draw) { return some_of(draw, list_words, 3 + draw.below(2)); }
 
-std::string said(Draw& draw, const Words& list) { return format("{} said : {} .", one_of(draw, people), phrase(list)); }
+std::string said(Source& draw, const Words& list) {
+  return format("{} said : {} .", one_of(draw, people), phrase(list));
+}
 
-Item copy(Draw& draw) {
+Item copy(Source& draw) {
   const Words list = few_words(draw);
   const std::string context = said(draw, list);
   return {"what was said", "", "the same again :", phrase(list), with_other_orders(draw, list), context};
 }
 
-Item reverse(Draw& draw) {
+Item reverse(Source& draw) {
   const Words list = few_words(draw);
   const Words answer(list.rbegin(), list.rend());
   const std::string context = said(draw, list);
   return {"what is it backwards", "", "backwards it is :", phrase(answer), with_other_orders(draw, answer), context};
 }
 
-// `n` different numbers, ascending.
-std::vector<size_t> some_numbers(Draw& draw, size_t n) {
+// log of the binomial coefficient.
+double log_choices(size_t n, size_t k) {
+  return std::lgamma(double(n) + 1) - std::lgamma(double(k) + 1) - std::lgamma(double(n - k) + 1);
+}
+
+// `n` different numbers, ascending. The caller tells which of them are shown.
+std::vector<size_t> some_numbers(Source& draw, size_t n) {
+  const Source::Unseen yet(draw);
   std::vector<size_t> values(numbers.size());
   for (size_t i = 0; i < values.size(); ++i) values[i] = i;
-  draw.shuffle(values.data(), values.size());
+  draw.shuffle(values);
   values.resize(n);
   std::sort(values.begin(), values.end());
   return values;
 }
 
 // Their names, in any order.
-std::string listed(Draw& draw, Words list) {
-  draw.shuffle(list.data(), list.size());
+std::string listed(Source& draw, Words list) {
+  draw.shuffle(list);
   return format("list : {} .", phrase(list));
 }
 
@@ -240,10 +256,14 @@ Words named(const std::vector<size_t>& values) {
 // Who knows how numbers are ordered, but has not read the list, should not find the answer: among the candidates are
 // ascending numbers that are not all in the list, and a number beyond its end.
 
-Item sort(Draw& draw) {
+Item sort(Source& draw) {
   const std::vector<size_t> values = some_numbers(draw, 5);
   std::vector<size_t> order = {0, 1, 2, 3, 4};
-  draw.shuffle(order.data(), order.size());
+  {
+    const Source::Unseen candidates_only(draw);
+    draw.shuffle(order);
+  }
+  draw.tell(log_choices(numbers.size(), 3));
   const auto without = [&](size_t a, size_t b) {
     std::vector<size_t> rest;
     for (size_t i = 0; i < values.size(); ++i) {
@@ -258,21 +278,25 @@ Item sort(Draw& draw) {
   return {"what is it in order", "", "in order :", phrase(list), candidates, context};
 }
 
-Item largest(Draw& draw) {
-  const Words four = named(some_numbers(draw, 4));
-  const Words list(four.begin(), four.end() - 1);
+Item largest(Source& draw) {
+  const std::vector<size_t> values = some_numbers(draw, 4);
+  // As many sets of four have these as their smaller three as there are numbers above.
+  draw.tell(log_choices(numbers.size(), 4) - std::log(double(numbers.size() - 1 - values[2])));
+  const Words four = named(values), list(four.begin(), four.end() - 1);
   return {"which is the largest", "", "the largest is", list.back(), four, listed(draw, list)};
 }
 
-Item smallest(Draw& draw) {
-  const Words four = named(some_numbers(draw, 4));
-  const Words list(four.begin() + 1, four.end());
+Item smallest(Source& draw) {
+  const std::vector<size_t> values = some_numbers(draw, 4);
+  draw.tell(log_choices(numbers.size(), 4) - std::log(double(values[1])));
+  const Words four = named(values), list(four.begin() + 1, four.end());
   return {"which is the smallest", "", "the smallest is", list.front(), four, listed(draw, list)};
 }
 
-Item pattern(Draw& draw) {
+Item pattern(Source& draw) {
   const size_t period = 2 + draw.below(2), length = 5 + draw.below(2);
   const Beads beads = make_beads(draw, period, length);
+  const Source::Unseen candidates_only(draw);
   Words candidates = beads.pattern;
   while (candidates.size() < 3) {
     const std::string more = one_of(draw, colours);
@@ -282,14 +306,14 @@ Item pattern(Draw& draw) {
 }
 
 // "ann ball , bob hat , carl cake": who has which entry.
-Item registry(Draw& draw) {
+Item registry(Source& draw) {
   const Words p = some_of(draw, people, 3), t = some_of(draw, things, 3);
   const size_t i = draw.below(3);
   return {"read one", p[i], "so " + p[i],
           t[i],       t,    format("list : {} {} , {} {} , {} {} .", p[0], t[0], p[1], t[1], p[2], t[2])};
 }
 
-Item coloured_registry(Draw& draw) {
+Item coloured_registry(Source& draw) {
   const Words c = some_of(draw, colours, 3), t = some_of(draw, things, 3);
   const size_t i = draw.below(3);
   return {"name one",
@@ -303,10 +327,14 @@ Item coloured_registry(Draw& draw) {
 // Knowledge.
 
 // The answer, one with another colour, one with another thing, and one with two words exchanged.
-Item translation(Draw& draw, bool back) {
+Item translation(Source& draw, bool back) {
   const bool sentence = coin(draw);
   const std::string begin = sentence ? phrase({one_of(draw, people), ""}) : "";
-  const std::string verb = one_of(draw, verbs), hue = one_of(draw, colours), thing = one_of(draw, things);
+  const double before = draw.told();
+  const std::string verb = one_of(draw, verbs);
+  if (!sentence) draw.set_told(before);
+  const std::string hue = one_of(draw, colours), thing = one_of(draw, things);
+  const Source::Unseen candidates_only(draw);
   const std::string hue2 = other_than(draw, colours, hue), thing2 = other_than(draw, things, thing);
   const auto say = [&](const std::string& c, const std::string& t, bool in_lingo) {
     const std::string text = phrase({begin, sentence ? verb : "", "the", c, t});
@@ -329,11 +357,12 @@ Item translation(Draw& draw, bool back) {
           say(hue, thing, back) + " ."};
 }
 
-Item translate(Draw& draw) { return translation(draw, false); }
-Item translate_back(Draw& draw) { return translation(draw, true); }
+Item translate(Source& draw) { return translation(draw, false); }
+Item translate_back(Source& draw) { return translation(draw, true); }
 
-Item plus(Draw& draw) {
+Item plus(Source& draw) {
   const size_t a = draw.below(10), b = 1 + draw.below(3), sum = a + b;
+  const Source::Unseen candidates_only(draw);
   Words near;
   for (size_t n = sum < 2 ? 0 : sum - 2; n <= sum + 2; ++n) {
     if (n != sum) near.push_back(numbers[n]);
@@ -348,7 +377,7 @@ Item plus(Draw& draw) {
           ""};
 }
 
-Item odd(Draw& draw) {
+Item odd(Source& draw) {
   const size_t same = draw.below(categories.size()), different = other_index(draw, categories.size(), same);
   const std::string answer = one_of(draw, categories[different].things);
   Words list = categories[same].things;
@@ -356,7 +385,7 @@ Item odd(Draw& draw) {
   return {"which is the odd one", "", "the odd one is", answer, list, listed(draw, list)};
 }
 
-Item category(Draw& draw) {
+Item category(Source& draw) {
   const Category& answer = categories[draw.below(categories.size())];
   const std::string thing = one_of(draw, answer.things);
   Words names;
@@ -364,17 +393,18 @@ Item category(Draw& draw) {
   return {"what is a " + thing, "a", format("a {} is a", thing), answer.name, names, ""};
 }
 
-Item acceptable(Draw& draw) {
+Item acceptable(Source& draw) {
   const bool right = coin(draw);
   return {
       "is that well said", "", "that this is well said is so :", yes_no[right ? 0 : 1], yes_no, agreement(draw, right)};
 }
 
 // Candidates in random order: the place of the answer says nothing.
-template <Item make(Draw&)>
-Item shuffled(Draw& draw) {
+template <Item make(Source&)>
+Item shuffled(Source& draw) {
   Item item = make(draw);
-  draw.shuffle(item.candidates.data(), item.candidates.size());
+  const Source::Unseen candidates_only(draw);
+  draw.shuffle(item.candidates);
   return item;
 }
 
@@ -414,21 +444,30 @@ std::span<const Family> families() {
   return all;
 }
 
-std::string agreement(Draw& draw, bool well_formed) {
-  const bool plural = coin(draw), near = coin(draw), near_plural = coin(draw);
+std::string agreement(Source& draw, bool well_formed) {
+  const bool plural = coin(draw), near = coin(draw);
+  const double before = draw.told();
+  const bool near_plural = coin(draw);
   const Words t = some_of(draw, things, 2);
+  draw.set_told(before);
+  const double n = double(things.size());
+  draw.tell_probability(near ? 1 / (n * (n - 1) * 2) : 1 / n);
   const std::string c = one_of(draw, colours);
   const std::string aside = near ? format("near the {}{}", t[1], near_plural ? "s" : "") : "";
   return phrase({"the", t[0] + (plural ? "s" : ""), aside, plural == well_formed ? "are" : "is", c, "."});
 }
 
-std::string english(Draw& draw) {
-  const std::string person = one_of(draw, people), verb = one_of(draw, verbs), hue = one_of(draw, colours),
-                    thing = one_of(draw, things);
-  return coin(draw) ? phrase({"the", hue, thing}) : phrase({person, verb, "the", hue, thing});
+std::string english(Source& draw) {
+  const double before = draw.told();
+  const std::string person = one_of(draw, people), verb = one_of(draw, verbs);
+  draw.set_told(before);
+  const std::string hue = one_of(draw, colours), thing = one_of(draw, things);
+  if (coin(draw)) return phrase({"the", hue, thing});
+  draw.tell_probability(1 / double(people.size() * verbs.size()));
+  return phrase({person, verb, "the", hue, thing});
 }
 
-Beads make_beads(Draw& draw, size_t period, size_t length) {
+Beads make_beads(Source& draw, size_t period, size_t length) {
   Beads beads{some_of(draw, colours, period), "", ""};
   Words list;
   for (size_t i = 0; i < length; ++i) list.push_back(beads.pattern[i % period]);
@@ -437,14 +476,21 @@ Beads make_beads(Draw& draw, size_t period, size_t length) {
   return beads;
 }
 
-Story make_story(Draw& draw, StoryKind kind) {
+Story make_story(Source& draw, StoryKind kind) {
   const size_t n = kind == StoryKind::mix ? 2 : 3;
   Story story;
   story.kind = kind;
-  story.people = some_of(draw, people, n);
-  story.colours = some_of(draw, colours, n);
-  story.things = some_of(draw, things, n);
-  story.places = some_of(draw, places, n);
+  const auto some = [&](const Words& words, bool said) {
+    const double before = draw.told();
+    const Words drawn = some_of(draw, words, n);
+    if (!said) draw.set_told(before);
+    return drawn;
+  };
+  const bool owned = kind == StoryKind::have || kind == StoryKind::mix;
+  story.people = some(people, true);
+  story.colours = some(colours, owned);
+  story.things = some(things, owned);
+  story.places = some(places, kind != StoryKind::have);
   return story;
 }
 
@@ -470,16 +516,19 @@ std::string Story::text() const {
   return phrase(lines);
 }
 
-std::vector<Item> questions(Draw& draw, const Story& s) {
-  std::vector<Item> asks;
+std::vector<Ask> questions(Source& draw, const Story& s) {
+  std::vector<Ask> asks;
+  const double before = draw.told();
   for (size_t i = 0; i < s.people.size(); ++i) {
     const size_t j = stated(draw, s, i);
+    const double statement = draw.told() - before;
+    draw.set_told(before);
     if (s.kind == StoryKind::have || s.kind == StoryKind::mix) {
-      asks.insert(asks.end(), {owner_item(s, i), colour_item(s, i), has_item(s, i, j)});
+      asks.insert(asks.end(), {{owner_item(s, i)}, {colour_item(s, i)}, {has_item(s, i, j), statement}});
     }
-    if (s.kind != StoryKind::have) asks.insert(asks.end(), {place_item(s, i), is_in_item(s, i, j)});
+    if (s.kind != StoryKind::have) asks.insert(asks.end(), {{place_item(s, i)}, {is_in_item(s, i, j), statement}});
   }
-  if (s.kind == StoryKind::go) asks.insert(asks.end(), {first_item(s), last_item(s)});
+  if (s.kind == StoryKind::go) asks.insert(asks.end(), {{first_item(s)}, {last_item(s)}});
   return asks;
 }
 

@@ -95,7 +95,10 @@ void add_losses(const json& report, std::vector<Column>& all) {
                    return {fixed(number_of(first, "suffix_bits_per_byte")), ""};
                  }});
   all.push_back({{"own loss", "of unigram"}, [](const json& c) -> Cell {
-                   return {fixed(number_of(c, "own_loss")), fmt::format("of {:.3f}", number_of(c, "unigram_entropy"))};
+                   const json& floor = c.at("entropy_floor");
+                   return {fixed(number_of(c, "own_loss")),
+                           fmt::format("of {:.3f}{}", number_of(c, "unigram_entropy"),
+                                       floor.is_null() ? "" : fmt::format(", floor {:.3f}", floor.get<double>()))};
                  }});
   if (std::ranges::any_of(report.at("contenders"), [](const json& c) { return !c.at("bleu").empty(); })) {
     const auto figure = [](const json& c, const char* key) {

@@ -156,7 +156,8 @@ std::string comparison_page(std::string_view report_json) {
 
   add("<h2>Figures</h2>" + page_table(report, Part::losses));
   add("<p class=\"soft small\">Own loss: each contender's own objective on held-out text, nats per target, beside the "
-      "unigram entropy of the same targets; not comparable between contenders. Means over seeds, with 95 % intervals "
+      "unigram entropy of the same targets and, where it is known, the entropy of the text itself, its floor; not "
+      "comparable between contenders. Means over seeds, with 95 % intervals "
       "over seeds and items.</p>");
 
   const bool generators = std::ranges::any_of(report.at("contenders"), [](const json& c) {

@@ -133,6 +133,7 @@ struct CompareData {
   std::vector<std::string> references;  // pairs: the outputs of the first suffix items, as text
   std::vector<std::string> notes;       // what was left out, in words for the user
   bool world = false, pairs = false;
+  std::optional<double> entropy_floor;  // of the next token of the held-out texts, in nats, where it is known
   uint64_t hash = 0;
   std::string name, description;
 };

@@ -98,7 +98,9 @@ CompareData world_data() {
   d.tokenizer = world::tokenizer();
   d.vocabulary = vocabulary_of(d.tokenizer);
   const Key key = task_key(2);
-  d.validation = tokenize(world::pretraining(key, 0, kWorldValidation), d.tokenizer);
+  const std::vector<world::Text> held_out = world::pretraining(key, 0, kWorldValidation);
+  d.validation = tokenize(world::documents(held_out), d.tokenizer);
+  d.entropy_floor = world::entropy(held_out);
   d.hash = d.tokenizer.fingerprint();
   return d;
 }
@@ -167,7 +169,7 @@ void fill_stages(const CompareConfig& config, CompareData& d) {
   double most = 1;
   for (const Contender& c : config.contenders) most = std::max(most, c.token_share);
   const auto scaled = [&](int64_t n) { return int64_t(std::ceil(double(n) * most)); };
-  const std::vector<Document> all = world::pretraining(key, scaled(primer), scaled(config.tokens));
+  const std::vector<Document> all = world::documents(world::pretraining(key, scaled(primer), scaled(config.tokens)));
   // The primer's documents come first: they are those that hold its words.
   std::vector<Document> parts[2];
   int64_t words = 0;

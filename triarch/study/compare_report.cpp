@@ -431,6 +431,10 @@ CompareReport report_of(const Comparison& comparison) {
     for (int tagging : {0, 1}) m.heads[tagging] = add_heads(data.heads, tagging == 1, trials, c);
     if (c.runs > 0) {
       c.own_loss = mean(own);
+      if (std::ranges::all_of(contender.objectives,
+                              [](const ObjectiveSpec& o) { return o.kind == ObjectiveKind::next_token; })) {
+        c.entropy_floor = data.entropy_floor;
+      }
       c.own_sd = standard_deviation(own);
     }
     if (!outputs.empty()) {

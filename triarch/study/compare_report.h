@@ -99,6 +99,7 @@ struct ContenderReport {
   int64_t parameters = 0;
   double peak_bytes = 0;
   double own_loss = 0, own_sd = 0, unigram_entropy = 0;  // after pretraining, nats per target
+  std::optional<double> entropy_floor;                   // of the same targets, where it is known
   std::vector<StageReport> stages;                       // pretrained, finetuned
   std::vector<Figure> bleu, chrf;                        // none or one: of outputs for held-out inputs, 0 to 100
   double exact_match = 0;                                // share of them, mean over seeds
@@ -121,6 +122,7 @@ struct ContenderReport {
     v("own_loss", own_loss, "own objective, held out, nats per target, mean over seeds");
     v("own_sd", own_sd, "over seeds");
     v("unigram_entropy", unigram_entropy, "of the same targets: what knowing only their frequencies gives");
+    v("entropy_floor", entropy_floor, "of the same targets, where it is known: what no model is below in the long run");
     v("stages", stages, "what was measured after pretraining, and after finetuning");
     v("bleu", bleu, "pairs: corpus BLEU of the outputs, as sacreBLEU counts it; empty: no pairs");
     v("chrf", chrf, "pairs: chrF of the outputs, as sacreBLEU counts it; empty: no pairs");
