@@ -30,6 +30,7 @@ CONFIGS = {
     "A": {"V": 512, "T": 128, "d": 128, "L": 4, "h": 4, "B": 32},
     "B": {"V": 4096, "T": 256, "d": 256, "L": 6, "h": 4, "B": 8},
     "C": {"V": 4096, "T": 512, "d": 512, "L": 8, "h": 8, "B": 4},
+    "D": {"V": 50304, "T": 256, "d": 768, "L": 12, "h": 12, "B": 2},
 }
 MASKED = 0.15  # share of the tokens that the encoder predicts
 SOURCE = 0.75  # of an encoder-decoder's T tokens per example: encoder rows; the others are the decoder's

@@ -6,19 +6,14 @@
 //
 // PYTHON is an interpreter with torch 2.13 (and transformers, for BERT and T5); without it only triarch is timed.
 #include <fmt/format.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "bench/roof.h"
+#include "bench/side_by_side.h"
 #include "triarch/base/clock.h"
 #include "triarch/base/error.h"
 #include "triarch/base/random.h"
@@ -27,32 +22,6 @@
 
 namespace triarch::bench {
 namespace {
-
-struct Config {
-  const char* name;
-  int64_t vocabulary, length, width, layers, heads, batch;
-};
-constexpr Config kConfigs[] = {
-    {"A", 512, 128, 128, 4, 4, 32},
-    {"B", 4096, 256, 256, 6, 4, 8},
-    {"C", 4096, 512, 512, 8, 8, 4},
-    {"D", 50304, 256, 768, 12, 12, 2},
-};
-
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> out;
-  for (size_t i = 0; i <= text.size();) {
-    const size_t end = std::min(text.find(',', i), text.size());
-    if (end > i) out.push_back(text.substr(i, end - i));
-    i = end + 1;
-  }
-  return out;
-}
-
-double median(std::vector<double> v) {
-  std::sort(v.begin(), v.end());
-  return v[v.size() / 2];
-}
 
 // The same work as bench/peers/train.py: every row of a causal model predicts; 15 % of an encoder's; in an
 // encoder-decoder (half of the layers in each stack) 3/4 of a row's tokens are the source, 1/4 the target.
@@ -109,89 +78,37 @@ Work make_work(const Config& c, const std::string& family) {
   return w;
 }
 
-// A PyTorch process that does a step when asked.
-class Peer {
- public:
-  Peer(const std::string& python, const std::string& script, const std::string& config, const std::string& family,
-       const std::string& precision, const std::string& mode) {
-    int to[2], from[2];
-    if (pipe(to) != 0 || pipe(from) != 0) fail("bench: no pipe for the peer");
-    pid_ = fork();
-    if (pid_ == 0) {
-      dup2(to[0], 0);
-      dup2(from[1], 1);
-      for (int fd : {to[0], to[1], from[0], from[1]}) close(fd);
-      execlp(python.c_str(), python.c_str(), script.c_str(), "--serve", "--configs", config.c_str(), "--families",
-             family.c_str(), "--precisions", precision.c_str(), "--modes", mode.c_str(), nullptr);
-      _exit(127);
-    }
-    close(to[0]);
-    close(from[1]);
-    out_ = fdopen(to[1], "w");
-    in_ = fdopen(from[0], "r");
-    char line[4096];
-    ready_ = std::fgets(line, sizeof line, in_) != nullptr;
-  }
-  ~Peer() {
-    std::fclose(out_);
-    std::fclose(in_);
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-  }
-  Peer(const Peer&) = delete;
-  Peer& operator=(const Peer&) = delete;
-  bool ready() const { return ready_; }
-  double step() {
-    std::fputs("step\n", out_);
-    std::fflush(out_);
-    char line[256];
-    if (!std::fgets(line, sizeof line, in_)) fail("bench: the PyTorch peer ended");
-    return std::strtod(line, nullptr);
-  }
-
- private:
-  pid_t pid_;
-  std::FILE *in_, *out_;
-  bool ready_ = false;
-};
-
 int run(int count, char** values) {
-  std::map<std::string, std::string> options = {{"--configs", "B"},
-                                                {"--families", "causal,encoder,encoder_decoder"},
-                                                {"--precisions", "float32,bfloat16"},
-                                                {"--rounds", "7"},
-                                                {"--modes", "eager,compiled"},
-                                                {"--python", ""},
-                                                {"--script", "bench/peers/train.py"}};
-  for (int i = 1; i + 1 < count; i += 2) {
-    if (!options.count(values[i])) fail(ExitCode::usage, "bench: unknown option '{}'", values[i]);
-    options[values[i]] = values[i + 1];
-  }
-  const int rounds = std::max(3, std::atoi(options["--rounds"].c_str()));
-  signal(SIGPIPE, SIG_IGN);
+  const auto options = options_of(count, values,
+                                  {{"--configs", "B"},
+                                   {"--families", "causal,encoder,encoder_decoder"},
+                                   {"--precisions", "float32,bfloat16"},
+                                   {"--rounds", "7"},
+                                   {"--modes", "eager,compiled"},
+                                   {"--python", ""},
+                                   {"--script", "bench/peers/train.py"}});
+  const int rounds = std::max(3, std::atoi(options.at("--rounds").c_str()));
+  const bool beside = !options.at("--python").empty();
   fmt::print("{} threads, kernels for {}; FMA peak {:.0f} GFLOP/s float32", thread_count(),
              name_of(kernels::active_isa()), float_peak(kernels::active_isa(), thread_count()) * 1e-9);
   if (kernels::has_avx512_bf16()) fmt::print(", {:.0f} bfloat16", bf16_peak(thread_count()) * 1e-9);
   fmt::print("; medians of {} alternating rounds\n", rounds);
   fmt::print("{:<4}{:<17}{:<10}{:>10}{:>11}{:>10}{:>8}", "", "", "", "ms", "tokens/s", "GFLOP/s", "peak");
-  for (const std::string& m : split(options["--modes"])) {
-    if (!options["--python"].empty()) fmt::print("{:>13}{:>8}", "torch " + m.substr(0, 7), "ratio");
+  for (const std::string& m : split(options.at("--modes"))) {
+    if (beside) fmt::print("{:>13}{:>8}", "torch " + m.substr(0, 7), "ratio");
   }
   fmt::print("\n");
-  for (const std::string& name : split(options["--configs"])) {
-    const auto config = std::find_if(std::begin(kConfigs), std::end(kConfigs), [&](auto& c) { return name == c.name; });
-    if (config == std::end(kConfigs)) fail(ExitCode::usage, "bench: expected a config of A, B, C, D, found '{}'", name);
-    for (const std::string& family : split(options["--families"])) {
-      const Work work = make_work(*config, family);
-      for (const std::string& precision_name : split(options["--precisions"])) {
+  for (const std::string& name : split(options.at("--configs"))) {
+    const Config& config = config_of(name);
+    for (const std::string& family : split(options.at("--families"))) {
+      const Work work = make_work(config, family);
+      for (const std::string& precision_name : split(options.at("--precisions"))) {
         const Precision precision = precision_name == "bfloat16" ? Precision::bfloat16() : Precision::float32();
         std::vector<std::unique_ptr<Peer>> peers;
-        if (!options["--python"].empty()) {
-          for (const std::string& m : split(options["--modes"])) {
-            peers.push_back(
-                std::make_unique<Peer>(options["--python"], options["--script"], name, family, precision_name, m));
-            if (!peers.back()->ready()) peers.back().reset();
-          }
+        for (const std::string& m : split(beside ? options.at("--modes") : "")) {
+          peers.push_back(std::make_unique<Peer>(
+              std::vector<std::string>{options.at("--python"), options.at("--script"), "--serve", "--configs", name,
+                                       "--families", family, "--precisions", precision_name, "--modes", m}));
         }
         OptimizerConfig optimizer;  // as the peer's: Muon would multiply matrices of its own
         optimizer.kind = OptimizerKind::adamw;
@@ -199,31 +116,24 @@ int run(int count, char** values) {
         learner.model().parameters().initialise(1);
         double flops = 0;
         for (int i = 0; i < 3; ++i) flops = learner.step({&work.batch, 1}, 1e-3).flops;
-        std::vector<double> ours;
-        std::vector<std::vector<double>> theirs(peers.size());
-        for (int r = 0; r < rounds; ++r) {
-          usleep(100'000);  // what spun for the last one has gone to sleep
-          learner.step({&work.batch, 1}, 1e-3);
-          Stopwatch watch;
-          learner.step({&work.batch, 1}, 1e-3);
-          ours.push_back(watch.seconds() * 1e3);
-          for (size_t p = 0; p < peers.size(); ++p) {
-            if (!peers[p]) continue;
-            usleep(100'000);
-            peers[p]->step();
-            theirs[p].push_back(peers[p]->step());
-          }
-        }
-        const double ms = median(ours);
+        const Medians m = alternate(
+            rounds,
+            [&] {
+              Stopwatch watch;
+              learner.step({&work.batch, 1}, 1e-3);
+              return watch.seconds() * 1e3;
+            },
+            peers);
+        const double ms = m.ours;
         const bool native = precision_name == "bfloat16" && kernels::has_avx512_bf16();
         const double peak = native ? bf16_peak(thread_count()) : float_peak(kernels::active_isa(), thread_count());
         fmt::print("{:<4}{:<17}{:<10}{:>10.2f}{:>11.0f}{:>10.1f}{:>7.1f}%", name, family, precision_name, ms,
                    double(work.batch.rows()) / ms * 1e3, flops / ms * 1e-6, 100 * flops / ms * 1e3 / peak);
-        for (const auto& t : theirs) {
-          if (t.empty()) {
+        for (const double t : m.peers) {
+          if (t == 0) {
             fmt::print("{:>13}{:>8}", "-", "-");
           } else {
-            fmt::print("{:>13.2f}{:>8.2f}", median(t), median(t) / ms);
+            fmt::print("{:>13.2f}{:>8.2f}", t, t / ms);
           }
         }
         fmt::print("\n");
