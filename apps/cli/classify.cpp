@@ -64,10 +64,10 @@ ExitCode run(const Options& o) {
 
 }  // namespace
 
-Action declare_classify(CLI::App& app) {
+Action declare_classify(Arguments& app) {
   auto o = std::make_shared<Options>();
   o->model.declare(app, "TEXT");
-  app.add_option("--top-k", o->top_k, "classes to print per text")->capture_default_str();
+  app.add_option("--top-k", o->top_k, "classes to print per text").capture_default_str();
   app.footer(
       "The model has learnt its classes from pairs of text and label (.tsv, or .jsonl with --input-field and\n"
       "--target-field). A file of such pairs is classified, and the share of right answers printed. Examples:\n"

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 
 namespace triarch::cli {
 namespace {
@@ -15,7 +16,7 @@ std::string dashed(std::string name) {
 
 }  // namespace
 
-void FieldFlags::declare(CLI::App& app, const std::vector<Field>& fields,
+void FieldFlags::declare(Arguments& app, const std::vector<Field>& fields,
                          const std::map<std::string, std::string>& aliases) {
   const std::vector<Field> flat = flatten(fields);
   std::map<std::string, int> last_names;
@@ -31,28 +32,24 @@ void FieldFlags::declare(CLI::App& app, const std::vector<Field>& fields,
     const std::string key = f.name;
     const auto keep = [this, key](const std::string& value) {
       assignments_.push_back({key, value, "--" + dashed(key)});
-      return true;
     };
-    CLI::Option* option = nullptr;
-    if (f.type.starts_with("true or false")) {  // or null
+    std::optional<Argument> argument;
+    if (f.type().starts_with("true or false")) {  // or null
       // --recompute, or --recompute=false
-      option = app.add_flag_function(
-          names, [keep](int64_t n) { keep(n > 0 ? "true" : "false"); }, f.help);
+      argument = app.add_flag(
+          names, [keep](bool on) { keep(on ? "true" : "false"); }, std::string(f.help));
     } else {
-      option = app.add_option_function<std::vector<std::string>>(
+      argument = app.add_option(
           names,
           [keep](const std::vector<std::string>& values) {
             for (const std::string& v : values) keep(v);
           },
-          f.help);
-      option->allow_extra_args(false)->type_name("");
-      if (f.kind == Field::Kind::scalar) {
-        const std::string value = f.print();
-        option->default_str(value);
-      }
+          std::string(f.help));
+      argument->one_value().type_name("");
+      if (f.kind() == Field::Kind::scalar) argument->default_str(f.print());
     }
     const size_t dot = f.name.find('.');
-    option->group(dot == std::string::npos ? "Run" : f.name.substr(0, dot));
+    argument->group(dot == std::string::npos ? "Run" : f.name.substr(0, dot));
   }
 }
 

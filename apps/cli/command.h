@@ -2,12 +2,12 @@
 // prints: results on stdout, progress and remarks on stderr.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "apps/cli/arguments.h"
 #include "triarch/base/error.h"
 #include "triarch/base/fields.h"
 #include "triarch/train/config.h"
@@ -18,14 +18,14 @@ namespace triarch::cli {
 using Action = std::function<ExitCode()>;
 
 // Declares the verb's arguments on `app` and says what to do with them.
-using Declare = Action (*)(CLI::App& app);
+using Declare = Action (*)(Arguments& app);
 
 // Flags from the fields of a configuration: --optimizer.beta2, or --beta2 where only one field has that name, and
 // further names for fields that people know by another. Values are collected, to be applied by configure().
 class FieldFlags {
  public:
   // `aliases`: further name -> field's dotted name.
-  void declare(CLI::App& app, const std::vector<Field>& fields, const std::map<std::string, std::string>& aliases);
+  void declare(Arguments& app, const std::vector<Field>& fields, const std::map<std::string, std::string>& aliases);
   const std::vector<Assignment>& assignments() const { return assignments_; }
 
  private:
@@ -39,22 +39,22 @@ const std::map<std::string, std::string>& train_aliases();
 bool colours();
 
 // train, or finetune with MODEL as first argument.
-Action declare_training(CLI::App& app, bool finetune);
+Action declare_training(Arguments& app, bool finetune);
 
-Action declare_train(CLI::App& app);
-Action declare_compare(CLI::App& app);
-Action declare_report(CLI::App& app);
-Action declare_study(CLI::App& app);
-Action declare_finetune(CLI::App& app);
-Action declare_generate(CLI::App& app);
-Action declare_fill(CLI::App& app);
-Action declare_embed(CLI::App& app);
-Action declare_score(CLI::App& app);
-Action declare_classify(CLI::App& app);
-Action declare_tag(CLI::App& app);
-Action declare_tokenize(CLI::App& app);
-Action declare_inspect(CLI::App& app);
-Action declare_forward(CLI::App& app);
-Action declare_doctor(CLI::App& app);
+Action declare_train(Arguments& app);
+Action declare_compare(Arguments& app);
+Action declare_report(Arguments& app);
+Action declare_study(Arguments& app);
+Action declare_finetune(Arguments& app);
+Action declare_generate(Arguments& app);
+Action declare_fill(Arguments& app);
+Action declare_embed(Arguments& app);
+Action declare_score(Arguments& app);
+Action declare_classify(Arguments& app);
+Action declare_tag(Arguments& app);
+Action declare_tokenize(Arguments& app);
+Action declare_inspect(Arguments& app);
+Action declare_forward(Arguments& app);
+Action declare_doctor(Arguments& app);
 
 }  // namespace triarch::cli

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "apps/cli/command.h"
+#include "apps/cli/comparing.h"
 #include "apps/cli/loaded.h"
 #include "triarch/base/files.h"
 #include "triarch/base/human.h"
@@ -31,16 +32,11 @@ struct Options {
   bool all = false, dry_run = false, json = false;
 };
 
-// report.json, report.md and report.html of a comparison, and its table, or JSON, on stdout.
+// The report of a comparison, and its table, or JSON, on stdout.
 void publish(const Comparison& comparison, bool json) {
-  const fs::path& folder = comparison.folder();
-  const std::string report = to_json(report_of(comparison));
-  write_file(folder / "report.json", report + "\n", "compare");
-  write_file(folder / "report.md", report::comparison_markdown(report), "compare");
-  write_file(folder / "report.html", report::comparison_page(report), "compare");
-  write_board(comparison);
+  const std::string report = write_report(comparison);
   std::cout << (json ? report + "\n" : report::comparison_table(report)) << std::flush;
-  say("report", fs::absolute(folder / "report.html").lexically_normal().string());
+  say("report", fs::absolute(comparison.folder() / "report.html").lexically_normal().string());
 }
 
 CompareConfig configured(const Options& o) {
@@ -129,7 +125,18 @@ ExitCode compare(const Options& o) {
   say("folder", folder.string());
 
   const StopSignals signals;
-  Progress line(int64_t(comparison->trials().size()));
+  if (!run_comparison(*comparison, at_once)) {
+    say("stopped", fmt::format("finished runs are kept; go on with: triarch compare --resume {}", folder.string()));
+    return stop_exit_code();
+  }
+  publish(*comparison, o.json);
+  return ExitCode::ok;
+}
+
+}  // namespace
+
+bool run_comparison(Comparison& comparison, int jobs) {
+  Progress line(int64_t(comparison.trials().size()));
   line.set_unit("run");
   CompareEvents events;
   events.progress = [&](const CompareEvents::State& s) {
@@ -139,61 +146,63 @@ ExitCode compare(const Options& o) {
     line.update(s.done, s.share, s.tokens, std::move(items), s.finished_one);
   };
   events.note = [&](const std::string& text) { line.print(text); };
-  const bool finished = comparison->work(at_once, events);
+  const bool finished = comparison.work(jobs, events);
   line.finish();
-  if (!finished) {
-    say("stopped", fmt::format("finished runs are kept; go on with: triarch compare --resume {}", folder.string()));
-    return stop_exit_code();
-  }
-  if (comparison->config().serving.value_or(false)) {
+  if (finished && comparison.config().serving.value_or(false)) {
     say("serving", "measuring what each contender costs to serve");
-    comparison->measure_serving();
+    comparison.measure_serving();
   }
-  publish(*comparison, o.json);
-  return ExitCode::ok;
+  return finished;
 }
 
-}  // namespace
+std::string write_report(const Comparison& comparison) {
+  const fs::path& folder = comparison.folder();
+  const std::string report = to_json(report_of(comparison));
+  write_file(folder / "report.json", report + "\n", "compare");
+  write_file(folder / "report.md", report::comparison_markdown(report), "compare");
+  write_file(folder / "report.html", report::comparison_page(report), "compare");
+  write_board(comparison);
+  return report;
+}
 
-Action declare_report(CLI::App& app) {
+Action declare_report(Arguments& app) {
   struct ReportOptions {
     std::vector<std::string> folders;
     bool json = false;
   };
   auto o = std::make_shared<ReportOptions>();
-  app.add_option("folders", o->folders, "folders of comparisons, finished or not")->required();
-  app.add_flag("--json", o->json, "print each report as one line of JSON")->group("General");
+  app.add_option("folders", o->folders, "folders of comparisons, finished or not").required();
+  app.add_flag("--json", o->json, "print each report as one line of JSON").group("General");
   return [o] {
     for (const std::string& folder : o->folders) publish(*Comparison::open(folder), o->json);
     return ExitCode::ok;
   };
 }
 
-Action declare_compare(CLI::App& app) {
+Action declare_compare(Arguments& app) {
   auto o = std::make_shared<Options>();
   app.add_option("inputs", o->inputs,
                  "texts: .txt, .jsonl, .tsv, folders or globs, also .gz and .zst; none: the built-in world");
   app.add_option("-b,--budget", o->budget,
                  "time of the whole comparison (90s, 3m, 1h) or what each run sees (500k tokens); default: 400k tokens "
                  "on the built-in world, 3m on a text")
-      ->group("General");
+      .group("General");
   app.add_option("--contenders", o->contenders,
                  "family, family:objective+objective, or family/variant:..., separated by commas; default: causal, "
                  "prefix, encoder_decoder, "
                  "encoder, each with its usual objective")
-      ->group("General");
-  app.add_flag("--all", o->all, "every family with every objective of the paper's grid, and variants")
-      ->group("General");
+      .group("General");
+  app.add_flag("--all", o->all, "every family with every objective of the paper's grid, and variants").group("General");
   app.add_option("--grid", o->grid, "wang: architecture x objective, with and without finetuning (Wang et al. 2022)")
-      ->group("General");
+      .group("General");
   app.add_option("-j,--jobs", o->jobs, "runs at a time, each on one core; default: the cores this process may use")
-      ->group("General");
+      .group("General");
   app.add_option("-o,--output-dir", o->output, "folder of the comparison; default: runs/compare-<text>-NNNN")
-      ->group("General");
+      .group("General");
   app.add_option("--resume", o->resume, "go on with a comparison, or help another process with it: its folder")
-      ->group("General");
-  app.add_flag("--dry-run", o->dry_run, "print the plan and stop")->group("General");
-  app.add_flag("--json", o->json, "print the report as one line of JSON")->group("General");
+      .group("General");
+  app.add_flag("--dry-run", o->dry_run, "print the plan and stop").group("General");
+  app.add_flag("--json", o->json, "print the report as one line of JSON").group("General");
   static CompareConfig defaults;
   std::vector<Field> fields = fields_of(defaults);
   // These have flags of their own, or are not for people.

@@ -106,7 +106,7 @@ ExitCode run(bool json, bool quick) {
                                 {"precision_auto", precision},
                                 {"memory_available", available_memory()},
                                 {"fmt", FMT_VERSION},
-                                {"cli11", CLI11_VERSION}};
+                                {"cli11", parser_version()}};
   if (!quick) {
     out["product_float32_flops"] = product_rate<float>();
     out["product_bfloat16_flops"] = product_rate<bf16>();
@@ -148,12 +148,12 @@ ExitCode run(bool json, bool quick) {
 
 }  // namespace
 
-Action declare_doctor(CLI::App& app) {
+Action declare_doctor(Arguments& app) {
   struct Options {
     bool json = false, quick = false;
   };
   auto o = std::make_shared<Options>();
-  app.add_flag("--json", o->json, "the same as one line of JSON")->group("General");
+  app.add_flag("--json", o->json, "the same as one line of JSON").group("General");
   app.add_flag("--quick", o->quick, "measure nothing");
   app.footer("Measures for about a second. Example:\n  triarch doctor --json");
   return [o] { return run(o->json, o->quick); };

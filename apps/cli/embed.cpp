@@ -60,12 +60,12 @@ ExitCode run(const Options& o) {
 
 }  // namespace
 
-Action declare_embed(CLI::App& app) {
+Action declare_embed(Arguments& app) {
   auto o = std::make_shared<Options>();
   o->model.declare(app, "TEXT");
   app.add_option("--pooling", o->pooling, "what stands for a text: the mean of its rows, cls (the first) or last")
-      ->type_name("")
-      ->capture_default_str();
+      .type_name("")
+      .capture_default_str();
   app.add_flag("--no-normalize,--raw", o->raw, "vectors as they are, not of length 1");
   app.add_flag("--similarity", o->similarity, "print the cosine of every two texts instead of vectors");
   app.footer(

@@ -109,17 +109,16 @@ ExitCode run(const Options& o) {
 
 }  // namespace
 
-Action declare_fill(CLI::App& app) {
+Action declare_fill(Arguments& app) {
   auto o = std::make_shared<Options>();
   o->sampling.temperature = 0;
   o->model.declare(app, "TEXT");
-  app.add_option("--top-k", o->fill.top_k, "encoders: candidates per mask")->capture_default_str();
+  app.add_option("--top-k", o->fill.top_k, "encoders: candidates per mask").capture_default_str();
   app.add_option("-n,--n-predict,--max-tokens", o->max_tokens, "span models: most tokens to generate")
-      ->capture_default_str();
+      .capture_default_str();
   app.add_option("--temp,--temperature", o->sampling.temperature, "span models: 0 takes the most likely tokens")
-      ->capture_default_str();
-  app.add_option("-s,--seed", o->sampling.seed, "span models: the same seed gives the same text")
-      ->capture_default_str();
+      .capture_default_str();
+  app.add_option("-s,--seed", o->sampling.seed, "span models: the same seed gives the same text").capture_default_str();
   app.footer(
       "Encoders put one token for each <mask>; models that learnt span corruption put a span for each <extra_id_0>,\n"
       "<extra_id_1> ... (or <mask>); BART writes the text anew.\n"

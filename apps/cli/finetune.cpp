@@ -3,7 +3,7 @@
 
 namespace triarch::cli {
 
-Action declare_finetune(CLI::App& app) {
+Action declare_finetune(Arguments& app) {
   Action action = declare_training(app, true);
   app.footer(
       "The model's tokenizer and architecture stay; a new head is added where the objective needs one. The learning "

@@ -205,15 +205,13 @@ ExitCode run(const Options& o) {
 
 }  // namespace
 
-Action declare_forward(CLI::App& app) {
+Action declare_forward(Arguments& app) {
   auto o = std::make_shared<Options>();
   o->model.declare(app, "");
-  app.add_option("-i,--inputs", o->inputs, "JSON with input_ids and what goes with them")
-      ->required()
-      ->type_name("FILE");
-  app.add_option("-o,--output", o->output, "safetensors file to write")->required()->type_name("FILE");
+  app.add_option("-i,--inputs", o->inputs, "JSON with input_ids and what goes with them").required().type_name("FILE");
+  app.add_option("-o,--output", o->output, "safetensors file to write").required().type_name("FILE");
   app.add_flag("--gradients", o->gradients, "also the gradient of the mean loss for every parameter: gradient.NAME");
-  app.add_option("--head", o->head, "vocabulary, classes or tags; default: what the model was made for")->type_name("");
+  app.add_option("--head", o->head, "vocabulary, classes or tags; default: what the model was made for").type_name("");
   app.footer(
       "Inputs: {\"input_ids\": [[5, 6, 7], [8, 9]]} and, where wanted, attention_mask, position_ids, token_type_ids,\n"
       "decoder_input_ids, decoder_attention_mask, prefix_length (one per sequence), query_id, weights, and\n"

@@ -67,7 +67,7 @@ ExitCode by_beams(const Options& o, const Loaded& m, SuffixFormat manner, bool e
   for (const std::string& p : prompts) {
     requests.push_back(continuation(manner, m.specials(), m.tokenizer.encode(p), {}));
   }
-  for (const Request& r : requests) asked.push_back({r.source, r.start});
+  for (const Request& r : requests) asked.push_back(r.prompt());
   SessionOptions session_options;
   session_options.slots = beams.beams * std::min<int64_t>(int64_t(prompts.size()), 2);
   session_options.rows = o.context;
@@ -149,43 +149,43 @@ ExitCode run(Options o) {
 
 }  // namespace
 
-Action declare_generate(CLI::App& app) {
+Action declare_generate(Arguments& app) {
   auto o = std::make_shared<Options>();
   o->generate.sampling.temperature = 0.8;
   o->generate.sampling.top_p = 0.95;
   o->beams.beams = 1;
   o->model.declare(app, "[PROMPT]");
   SamplingOptions& s = o->generate.sampling;
-  app.add_option("-p,--prompt", o->prompt, "the prompt, instead of behind the model")->type_name("TEXT");
+  app.add_option("-p,--prompt", o->prompt, "the prompt, instead of behind the model").type_name("TEXT");
   app.add_option("-n,--n-predict,--max-tokens", o->generate.max_tokens,
                  "most tokens to generate; -1: until the context is full")
-      ->capture_default_str();
+      .capture_default_str();
   app.add_option("-c,--ctx-size", o->context, "most tokens of prompt and answer; 0: what the model was made for");
   const char* sampling = "Sampling";
   app.add_option("--temp,--temperature", s.temperature, "0: always the most likely token; above 1: more varied")
-      ->capture_default_str()
-      ->group(sampling);
-  app.add_option("--top-k", s.top_k, "among the k most likely tokens; 0: all")->capture_default_str()->group(sampling);
+      .capture_default_str()
+      .group(sampling);
+  app.add_option("--top-k", s.top_k, "among the k most likely tokens; 0: all").capture_default_str().group(sampling);
   app.add_option("--top-p", s.top_p, "among the fewest tokens that together have this probability; 1: all")
-      ->capture_default_str()
-      ->group(sampling);
+      .capture_default_str()
+      .group(sampling);
   app.add_option("--min-p", s.min_p, "among tokens with at least this share of the largest probability; 0: all")
-      ->capture_default_str()
-      ->group(sampling);
+      .capture_default_str()
+      .group(sampling);
   app.add_option("--repeat-penalty,--repetition-penalty", s.repetition_penalty,
                  "above 1: tokens seen before become less likely")
-      ->capture_default_str()
-      ->group(sampling);
-  app.add_option("-s,--seed", s.seed, "the same seed gives the same text")->capture_default_str()->group(sampling);
-  app.add_option("--count", o->generate.n, "answers per prompt")->capture_default_str();
+      .capture_default_str()
+      .group(sampling);
+  app.add_option("-s,--seed", s.seed, "the same seed gives the same text").capture_default_str().group(sampling);
+  app.add_option("--count", o->generate.n, "answers per prompt").capture_default_str();
   app.add_option("--stop", o->generate.stop, "end before this text; may be given several times")
-      ->allow_extra_args(false)
-      ->type_name("TEXT");
+      .one_value()
+      .type_name("TEXT");
   app.add_flag("--ignore-eos", o->generate.ignore_eos, "go on behind the end of a text");
   app.add_option("--beams", o->beams.beams, "beam search with this many beams, instead of sampling")
-      ->capture_default_str();
+      .capture_default_str();
   app.add_option("--length-penalty", o->beams.length_penalty, "beams are ranked by log p / tokens^this")
-      ->capture_default_str();
+      .capture_default_str();
   app.add_flag("--no-echo,--no-display-prompt", o->no_echo, "print the answers alone");
   app.footer(
       "Examples:\n"

@@ -133,7 +133,7 @@ ExitCode run(const Options& o) {
 
 }  // namespace
 
-Action declare_inspect(CLI::App& app) {
+Action declare_inspect(Arguments& app) {
   auto o = std::make_shared<Options>();
   o->model.declare(app, "");
   app.add_flag("--parameters", o->parameters, "also every parameter: shape, mean, standard deviation");

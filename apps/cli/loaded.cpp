@@ -17,26 +17,26 @@
 
 namespace triarch::cli {
 
-void ModelFlags::declare(CLI::App& app, const std::string& texts) {
+void ModelFlags::declare(Arguments& app, const std::string& texts) {
   noun_ = texts;
-  app.add_option("MODEL", first_, "a trained model: a run's folder or a checkpoint")->type_name("");
+  app.add_option("MODEL", first_, "a trained model: a run's folder or a checkpoint").type_name("");
   if (!texts.empty())
     app.add_option(texts[0] == '[' ? texts.substr(1, texts.size() - 2) : texts, rest_,
                    "one or more; or --file, or lines on standard input")
-        ->type_name("");
-  app.add_option("-m,--model", flag_, "the model, instead of as first argument")->type_name("PATH")->group("General");
+        .type_name("");
+  app.add_option("-m,--model", flag_, "the model, instead of as first argument").type_name("PATH").group("General");
   if (!texts.empty()) {
     app.add_option("-f,--file", file_,
                    "texts from a file: lines of a .txt, or .jsonl, .tsv, also .gz and .zst; - is standard input")
-        ->type_name("PATH");
-    app.add_option("--input-field", input_field_, ".jsonl: the field with the text")->type_name("NAME");
-    app.add_option("--target-field", target_field_, ".jsonl: the field with the target or label")->type_name("NAME");
+        .type_name("PATH");
+    app.add_option("--input-field", input_field_, ".jsonl: the field with the text").type_name("NAME");
+    app.add_option("--target-field", target_field_, ".jsonl: the field with the target or label").type_name("NAME");
   }
   app.add_option("--precision", precision, "float32, bfloat16, float64 or auto")
-      ->type_name("")
-      ->default_str(precision)
-      ->group("General");
-  app.add_flag("--json", json, "results as lines of JSON")->group("General");
+      .type_name("")
+      .default_str(precision)
+      .group("General");
+  app.add_flag("--json", json, "results as lines of JSON").group("General");
 }
 
 std::string ModelFlags::model() const {

@@ -2,13 +2,13 @@
 // learnt.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "apps/cli/arguments.h"
 #include "triarch/evaluate/suffix.h"
 #include "triarch/inference/generate.h"
 #include "triarch/model/model.h"
@@ -21,7 +21,7 @@ namespace triarch::cli {
 class ModelFlags {
  public:
   // `texts`: what the texts are called in the help, in brackets if there may be none; empty: the verb takes none.
-  void declare(CLI::App& app, const std::string& texts);
+  void declare(Arguments& app, const std::string& texts);
   // Usage error if there is none.
   std::string model() const;
   // Without a command line.

@@ -1,3 +1,4 @@
+#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -64,7 +65,8 @@ int run(int count, char** values) {
   for (const Verb& verb : kVerbs) {
     CLI::App* sub = app.add_subcommand(verb.name, verb.summary);
     sub->add_option("-t,--threads", threads, "threads; default: all cores this process may use")->group("General");
-    actions.push_back(verb.declare(*sub));
+    Arguments arguments_of_verb(*sub);
+    actions.push_back(verb.declare(arguments_of_verb));
   }
   app.footer(
       "Exit codes: 0 done, 1 failure, 2 wrong usage, 3 out of memory, 4 diverged (NaN), 5 damaged file,\n"

@@ -127,10 +127,10 @@ ExitCode run(const Options& o) {
 
 }  // namespace
 
-Action declare_score(CLI::App& app) {
+Action declare_score(Arguments& app) {
   auto o = std::make_shared<Options>();
   o->model.declare(app, "TEXT");
-  app.add_option("--context", o->context, "score the text as a continuation of this")->type_name("TEXT");
+  app.add_option("--context", o->context, "score the text as a continuation of this").type_name("TEXT");
   app.add_flag("--tokens", o->tokens, "print every token with its log-probability and the most likely token there");
   app.add_option("--top", o->top, "with every token the most likely ones and their probabilities");
   app.add_option("--window", o->window, "tokens of a longer text that are seen at once; 0: at most 512");

@@ -40,7 +40,7 @@ std::vector<std::vector<int32_t>> pieces_of(const std::vector<int32_t>& ids, int
 // Small models of the usual kinds, trained on the built-in world, one per core. False if a signal stopped it.
 bool train(const StudyOptions& o, Studied& s) {
   CompareConfig config;
-  config.tokens = o.tokens;
+  config.tokens = o.tokens > 0 ? o.tokens : 200'000;
   config.seeds = 1;
   config.task_items = 0;
   for (const char* c : {"causal", "prefix", "encoder_decoder", "encoder", "encoder/forward_backward"}) {
@@ -51,7 +51,8 @@ bool train(const StudyOptions& o, Studied& s) {
   s.inputs->points = 1;
   const std::vector<Contender>& contenders = s.world->config().contenders;
   s.courses.resize(contenders.size());
-  say("trains", fmt::format("{} small models on {} tokens of the built-in world each", contenders.size(), o.tokens));
+  say("trains",
+      fmt::format("{} small models on {} tokens of the built-in world each", contenders.size(), config.tokens));
   std::atomic<bool> stopped = false;
   each_on_a_thread(std::min<int>(thread_count(), int(contenders.size())), int64_t(contenders.size()), [&](int64_t i) {
     auto& course = s.courses[size_t(i)];

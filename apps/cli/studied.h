@@ -17,7 +17,9 @@ struct StudyOptions {
   std::string name;
   std::vector<std::string> models;
   std::string text;
-  int64_t tokens = 200'000, length = 48, texts = 16;
+  std::string images, sounds;
+  int64_t tokens = 0, length = 48, texts = 16;
+  double watts = 10;
   bool heads = false, full = false;
 
   template <class V>
@@ -25,9 +27,12 @@ struct StudyOptions {
     v("name", name, "of the study");
     v("models", models, "folders of models; none: small ones are trained on the built-in world first");
     v("text", text, "what models are shown: a file, or the text itself");
-    v("tokens", tokens, "tokens that small models learn from");
+    v("images", images, "multimodal: pictures to name");
+    v("sounds", sounds, "multimodal: sounds to name");
+    v("tokens", tokens, "tokens that each model learns from; 0: by the study");
     v("length", length, "tokens of a text, at most");
     v("texts", texts, "texts, at most");
+    v("watts", watts, "power of a busy core with its share of the machine");
     v("heads", heads, "attention: a picture for every head");
     v("full", full, "the long form");
   }

@@ -72,7 +72,7 @@ ExitCode run(const ModelFlags& flags) {
 
 }  // namespace
 
-Action declare_tag(CLI::App& app) {
+Action declare_tag(Arguments& app) {
   auto flags = std::make_shared<ModelFlags>();
   flags->declare(app, "TEXT");
   app.footer(

@@ -120,25 +120,25 @@ ExitCode run(const Options& o) {
 
 }  // namespace
 
-Action declare_tokenize(CLI::App& app) {
+Action declare_tokenize(Arguments& app) {
   auto o = std::make_shared<Options>();
   o->flags.declare(app, "TEXT");
-  app.get_option("MODEL")->description("a model's folder, a tokenizer file, or `bytes`");
+  app["MODEL"].description("a model's folder, a tokenizer file, or `bytes`");
   app.add_flag("--decode", o->decode, "the texts are token ids: print what they say");
   app.add_flag("--ids", o->ids_only, "print ids alone, on one line per text");
   app.add_flag("--specials", o->specials, "read <mask>, <extra_id_0> ... as specials, not as text");
   app.add_option("--train", o->train, "make a tokenizer from these texts (files, folders, globs)")
-      ->type_name("FILE...")
-      ->group("Training");
+      .type_name("FILE...")
+      .group("Training");
   app.add_option("--kind", o->kind, "unigram, bpe, words, characters or bytes")
-      ->type_name("")
-      ->capture_default_str()
-      ->group("Training");
-  app.add_option("--vocabulary,--vocab-size", o->vocabulary, "most tokens; 0: suited to the text")->group("Training");
+      .type_name("")
+      .capture_default_str()
+      .group("Training");
+  app.add_option("--vocabulary,--vocab-size", o->vocabulary, "most tokens; 0: suited to the text").group("Training");
   app.add_option("-o,--output", o->output, "file of the new tokenizer")
-      ->type_name("FILE")
-      ->capture_default_str()
-      ->group("Training");
+      .type_name("FILE")
+      .capture_default_str()
+      .group("Training");
   app.footer(
       "Examples:\n"
       "  triarch tokenize runs/emma-causal-0001 \"It is a truth\"\n"

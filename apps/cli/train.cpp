@@ -147,16 +147,16 @@ ExitCode train(const Options& o) {
 
 }  // namespace
 
-Action declare_training(CLI::App& app, bool finetune) {
+Action declare_training(Arguments& app, bool finetune) {
   auto o = std::make_shared<Options>();
   if (finetune) app.add_option("MODEL", o->init_from, "the model to start from: a run's folder or a checkpoint");
   app.add_option("inputs", o->inputs, "texts: .txt, .jsonl, .tsv, folders or globs, also .gz and .zst");
-  app.add_option("-c,--config", o->files, "YAML files of the fields below, later over earlier")->group("General");
+  app.add_option("-c,--config", o->files, "YAML files of the fields below, later over earlier").group("General");
   app.add_option("--resume,--resume-from-checkpoint", o->resume, "go on with a run: its folder or a checkpoint")
-      ->group("General");
-  app.add_flag("--dry-run", o->dry_run, "print the plan and stop")->group("General");
-  app.add_flag("--dump-config", o->dump_config, "print the resolved configuration and stop")->group("General");
-  app.add_flag("--json", o->json, "print the result as one line of JSON")->group("General");
+      .group("General");
+  app.add_flag("--dry-run", o->dry_run, "print the plan and stop").group("General");
+  app.add_flag("--dump-config", o->dump_config, "print the resolved configuration and stop").group("General");
+  app.add_flag("--json", o->json, "print the result as one line of JSON").group("General");
   static TrainConfig defaults;
   o->flags.declare(app, fields_of(defaults), train_aliases());
   return [o, finetune] {
@@ -167,7 +167,7 @@ Action declare_training(CLI::App& app, bool finetune) {
   };
 }
 
-Action declare_train(CLI::App& app) {
+Action declare_train(Arguments& app) {
   Action action = declare_training(app, false);
   app.footer(
       "Fields of all groups are flags, and keys of a YAML file (-c). Examples:\n"

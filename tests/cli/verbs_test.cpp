@@ -223,12 +223,13 @@ TEST(Study, OfModelsAndOfNone) {
                               "the cat likes my king and the dog likes the cat", "-o", out, "--json"});
   ASSERT_EQ(rank.code, 0) << rank.err;
   const Json r = rank.lines().at(0);
-  EXPECT_EQ(r["tables"].size(), 2u);
+  EXPECT_GE(r["tables"].size(), 2u);
+  EXPECT_EQ(r["command"].get<std::string>().find("triarch study rank "), 0u);
   EXPECT_EQ(Json::parse(read_file(scratch / "study" / "study.json", "test")), r);
   EXPECT_NE(read_file(scratch / "study" / "study.html", "test").find("effective rank"), std::string::npos);
   const Ended attention = triarch({"study", "attention", "--tokens", "2000", "-o", (scratch / "none").string()});
   ASSERT_EQ(attention.code, 0) << attention.err;
-  EXPECT_NE(attention.out.find("attentions of 5 models"), std::string::npos);
+  EXPECT_NE(attention.out.find("Of the tokens that a row may see"), std::string::npos);
   EXPECT_EQ(triarch({"study", "rnk"}).code, 2);
   EXPECT_NE(triarch({"study", "rnk"}).err.find("did you mean 'rank'"), std::string::npos);
   EXPECT_EQ(triarch({"study", "rank", Models::path("causal")}).code, 2);  // shown what?

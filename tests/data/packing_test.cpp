@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "triarch/base/error.h"
@@ -68,6 +69,29 @@ TEST(Packing, Decoder) {
   EXPECT_EQ(b.tokens, 7);
   EXPECT_EQ(b.target_bytes, 4);
   EXPECT_EQ(p.free_rows(), 57);
+}
+
+TEST(Packing, FeatureVectorsGoWithTheirRows) {
+  Example e = with_target({200, kFeatureRow, kFeatureRow, kFeatureRow}, {201, kEos});
+  e.features = {1, 2, 3, 4, 5, 6};
+  for (const Layout layout : {Layout::decoder, Layout::encoder_decoder, Layout::permutation}) {
+    Packer p(layout, kSpecials, 64, 32);
+    ASSERT_TRUE(p.add(with_target({210}, {kEos})));
+    ASSERT_TRUE(p.add(e));
+    ASSERT_TRUE(p.add(e));
+    const Rows& rows = layout == Layout::encoder_decoder ? p.batch().encoder : p.batch().decoder;
+    EXPECT_EQ(rows.features, (std::vector<float>{1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6}));
+    EXPECT_EQ(std::count(rows.ids.begin(), rows.ids.end(), kFeatureRow), 6);
+  }
+  Example cut = e;
+  EXPECT_TRUE(truncate(Layout::decoder, 4, 64, cut));
+  EXPECT_EQ(cut.source, (Ids{200, kFeatureRow}));
+  EXPECT_EQ(cut.features, (std::vector<float>{1, 2}));
+  Packer p(Layout::decoder, kSpecials, 64, 32);
+  e.features.pop_back();
+  EXPECT_THROW(p.add(e), Error);
+  e.features.clear();
+  EXPECT_THROW(p.add(e), Error);
 }
 
 TEST(Packing, DecoderWithLabelsAndClasses) {

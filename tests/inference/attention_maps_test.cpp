@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "tests/inference/tiny.h"
 #include "triarch/inference/packed.h"
 
@@ -43,9 +45,34 @@ TEST(AttentionMaps, AreDistributionsOverWhatIsSeen) {
           for (size_t k = 0; k < m.keys.size(); ++k) {
             EXPECT_GE(m.at(h, q, k), 0);
             EXPECT_TRUE(!plain_causal || k <= q || m.at(h, q, k) == 0);
+            EXPECT_EQ(m.sees(h, q, k), m.at(h, q, k) > 0);
             sum += m.at(h, q, k);
           }
           EXPECT_NEAR(sum, 1, 1e-12);
+        }
+      }
+    }
+  }
+}
+
+// Softmax of s times the scores is p^s, normalised; where there are position biases, those are not multiplied.
+TEST(AttentionMaps, SharpenedAreThePowersOfTheirProbabilities) {
+  for (const Kind& kind : generating_kinds()) {
+    const ModelSpec spec = tiny_spec(kind, kBytes.vocabulary());
+    if (spec.position == PositionKind::relative_bias) continue;
+    SCOPED_TRACE(name_of(kind));
+    const auto model = random_model(spec, Precision::float64());
+    const auto plain = attention_maps(*model, kBytes.specials(), example_of(kind.family));
+    const auto sharp = attention_maps(*model, kBytes.specials(), example_of(kind.family), 2.5);
+    ASSERT_EQ(plain.size(), sharp.size());
+    for (size_t m = 0; m < plain.size(); ++m) {
+      for (int64_t h = 0; h < plain[m].heads; ++h) {
+        for (size_t q = 0; q < plain[m].queries.size(); ++q) {
+          double sum = 0;
+          for (size_t k = 0; k < plain[m].keys.size(); ++k) sum += std::pow(plain[m].at(h, q, k), 2.5);
+          for (size_t k = 0; k < plain[m].keys.size(); ++k) {
+            EXPECT_NEAR(sharp[m].at(h, q, k), std::pow(plain[m].at(h, q, k), 2.5) / sum, 1e-10);
+          }
         }
       }
     }

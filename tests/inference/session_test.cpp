@@ -50,6 +50,48 @@ TEST(Session, CachedIsUncached) {
   }
 }
 
+// A prompt of pictures: cached = uncached, and only what is the same picture is taken as known.
+TEST(Session, FeatureRowsCachedAreUncached) {
+  const Specials special = specials();
+  const auto picture = [](uint64_t seed) {
+    Draw draw(Key(seed, Purpose::test));
+    std::vector<float> out;
+    for (int i = 0; i < 4 * 7; ++i) out.push_back(float(draw.normal()));
+    return out;
+  };
+  for (const Kind& kind : generating_kinds()) {
+    SCOPED_TRACE(name_of(kind));
+    ModelSpec spec = tiny_spec(kind, kVocabulary);
+    spec.features = 7;
+    const auto model = random_model(spec, Precision::float64());
+    const Ids source = {20, kFeatureRow, kFeatureRow, 21, kFeatureRow, kFeatureRow, 22};
+    const Ids target = random_ids(6, 0, kVocabulary, 4);
+    const std::vector<float> one = picture(1), other = picture(2);
+    std::vector<float> late = one;
+    late.back() += 1;  // the last of its vectors is another
+    Session session(*model, special, {.slots = 2, .rows = 40});
+    for (const std::vector<float>* f :
+         std::initializer_list<const std::vector<float>*>{&one, &other, &one, &one, &late}) {
+      const Logits expected = uncached(*model, special, source, target, *f);
+      const int64_t before = session.rows_computed();
+      Logits found = session.prefill(0, Prompt{source, {}, {}, *f});
+      if (kind.family == Family::causal && f == &late) {
+        EXPECT_EQ(session.rows_computed() - before, 2);
+      }
+      for (size_t i = 0; i < target.size(); ++i) {
+        EXPECT_LT(difference(found.row(0), expected.row(int64_t(i))), 1e-10) << "token " << i;
+        const Session::Next next{0, target[i]};
+        found = session.step({&next, 1});
+      }
+    }
+    EXPECT_GT(difference(uncached(*model, special, source, target, one).row(0),
+                         uncached(*model, special, source, target, late).row(0)),
+              1e-6);
+    EXPECT_THROW(session.prefill(0, source), Error);
+    EXPECT_THROW(session.prefill(0, Prompt{{}, source, {}, one}), Error);
+  }
+}
+
 TEST(Session, NothingIsSeenOfOtherSlots) {
   const Specials special = specials();
   for (const Kind& kind : generating_kinds()) {

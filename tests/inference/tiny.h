@@ -94,7 +94,8 @@ inline Ids random_ids(int64_t count, int64_t first, int64_t vocabulary, uint64_t
 
 // The rows of a source and a target as in training, in one pass and without a cache: the logits of each target token
 // and of the one behind them (but a permutation LM's, which has none).
-inline Logits uncached(const Model& model, const Specials& specials, const Ids& source, const Ids& target) {
+inline Logits uncached(const Model& model, const Specials& specials, const Ids& source, const Ids& target,
+                       const std::vector<float>& features = {}) {
   const ModelSpec& spec = model.spec();
   Rows encoder, decoder;
   std::vector<int32_t> wanted;
@@ -112,6 +113,7 @@ inline Logits uncached(const Model& model, const Specials& specials, const Ids& 
   } else {
     for (int32_t id : source) add(decoder, id, decoder.size());
   }
+  (spec.has_encoder() ? encoder : decoder).features = features;
   segment.prefix = int32_t(decoder.size());
   for (int32_t id : target) add(decoder, id, decoder.size());
   segment.length = int32_t(decoder.size());

@@ -9,7 +9,7 @@ constexpr int64_t kVocabulary = 23, kPositions = 11, kTypes = 3;
 
 struct Problem {
   int64_t rows, cols;
-  bool tokens = true, positional = true, typed = true;
+  bool positional = true, typed = true;
   Values table = normal_values(kVocabulary * cols, 1);
   Values position_table = normal_values(kPositions * cols, 2);
   Values type_table = normal_values(kTypes * cols, 3);
@@ -25,7 +25,7 @@ Values forward(const Problem& p) {
   auto out = as<S>(p.features);
   EmbeddingForward<S> a;
   a.rows = p.rows, a.cols = p.cols, a.scale = S(0.5), a.out = out.data();
-  a.ids = p.tokens ? p.ids.data() : nullptr, a.table = table.data();
+  a.ids = p.ids.data(), a.table = table.data();
   if (p.positional) a.positions = p.positions.data(), a.position_table = position_table.data();
   if (p.typed) a.types = p.types.data(), a.type_table = type_table.data();
   embedding_forward(a);
@@ -44,8 +44,8 @@ Values backward(const Problem& p, const Values& dout_values, bool accumulate) {
 TEST(embedding, equals_reference) {
   for (int64_t cols : {1, 15, 33, 67, 600}) {
     for (int64_t rows : {0, 1, 70}) {
-      for (int option = 0; option < 8; ++option) {
-        const Problem p{rows, cols, (option & 1) != 0, (option & 2) != 0, (option & 4) != 0};
+      for (int option = 0; option < 4; ++option) {
+        const Problem p{rows, cols, (option & 1) != 0, (option & 2) != 0};
         const Values dout = normal_values(rows * cols, 9);
         const bool accumulate = (option & 1) != 0;
         on_every_isa([&] {

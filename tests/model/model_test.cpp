@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "tests/model/tiny.h"
+#include "triarch/base/error.h"
 #include "triarch/train/learner.h"
 
 namespace triarch {
@@ -167,6 +168,41 @@ TEST_P(EveryCase, StepsReuseMemory) {
   for (int i = 0; i < 30; ++i) last = learner.step({&batch, 1}, 1).mean_nll();
   EXPECT_EQ(learner.arena().growths(), growths);
   EXPECT_LT(last, first);
+}
+
+// A frozen table and trained features: what was learnt on text is given eyes.
+TEST(FeatureRows, LearnBesideAFrozenTable) {
+  ModelSpec spec = testing::tiny("llama", Family::prefix);
+  spec.features = 7;
+  const Case c{"", spec};
+  Learner free(spec, Precision::float64(), {}), frozen(spec, Precision::float64(), {});
+  for (Learner* l : {&free, &frozen}) randomise(l->model().parameters());
+  for (Parameter& p : frozen.model().parameters().all()) p.frozen = !p.name.starts_with("embedding.features");
+  const Batch batch = make_batch(c, {7, 1, 10});
+  for (Learner* l : {&free, &frozen}) l->gradients({&batch, 1});
+  for (const char* name : {"embedding.features.weight", "embedding.features.bias"}) {
+    const Parameter &x = *free.model().parameters().find(name), &y = *frozen.model().parameters().find(name);
+    double size = 0;
+    for (int64_t i = 0; i < x.count(); ++i) {
+      EXPECT_EQ(x.gradient.value.data<double>()[i], y.gradient.value.data<double>()[i]);
+      size += std::abs(x.gradient.value.data<double>()[i]);
+    }
+    EXPECT_GT(size, 0) << name;
+  }
+}
+
+TEST(FeatureRows, MustBeThere) {
+  ModelSpec spec = testing::tiny("llama", Family::causal);
+  spec.features = 7;
+  Batch batch = make_batch({"", spec}, {6});
+  batch.decoder.features.pop_back();
+  Learner learner(spec, Precision::float32(), {});
+  EXPECT_THROW(learner.evaluate(batch), Error);
+  spec.features = 0;
+  Learner blind(spec, Precision::float32(), {});
+  EXPECT_THROW(blind.evaluate(batch), Error);
+  batch.decoder.features.clear();
+  EXPECT_THROW(blind.evaluate(batch), Error);
 }
 
 INSTANTIATE_TEST_SUITE_P(Model, EveryCase, ::testing::ValuesIn(cases()),

@@ -94,6 +94,23 @@ inline std::vector<Case> cases() {
   s.position = PositionKind::none;
   s.activation = Activation::relu;
   add("no_positions", s);
+  // Rows that are feature vectors: all of an encoder's, and a decoder's prefix.
+  s = tiny("llama", Family::causal);
+  s.features = 7;
+  add("features_causal", s);
+  s = tiny("gpt2", Family::prefix);
+  s.features = 7;
+  add("features_prefix", s);
+  s = tiny("bert", Family::encoder);
+  s.features = 7;
+  s.classes = 3;
+  add("features_encoder", s, Head::classes);
+  s = tiny("bart", Family::encoder_decoder);
+  s.features = 7;
+  add("features_encoder_decoder", s);
+  s = tiny("llama", Family::permutation);
+  s.features = 7;
+  add("features_permutation", s);
   add("xlnet", tiny("xlnet", Family::permutation));
   add("permutation_rotary", tiny("llama", Family::permutation));
   return out;
@@ -102,8 +119,9 @@ inline std::vector<Case> cases() {
 // One segment with everything a family needs, appended to `b`. `n` content positions.
 inline void append_segment(Batch& b, const Case& c, int n, Draw& draw) {
   const auto token = [&] { return int32_t(draw.below(uint64_t(c.spec.vocabulary))); };
-  const auto row = [&](Rows& rows, int32_t position) {
-    rows.ids.push_back(token());
+  const auto row = [&](Rows& rows, int32_t position, bool vector = false) {
+    rows.ids.push_back(vector ? kFeatureRow : token());
+    for (int64_t i = 0; vector && i < c.spec.features; ++i) rows.features.push_back(float(draw.normal()));
     rows.positions.push_back(position);
     if (c.spec.token_types > 0) rows.types.push_back(int32_t(draw.below(uint64_t(c.spec.token_types))));
     rows.keys.push_back(draw.bits());
@@ -114,9 +132,10 @@ inline void append_segment(Batch& b, const Case& c, int n, Draw& draw) {
     s.length = length;
     return s;
   };
+  const bool vectors = c.spec.features > 0;
   if (c.spec.has_encoder()) {
     Segment s = begin_segment(b.encoder, n);
-    for (int i = 0; i < n; ++i) row(b.encoder, i);
+    for (int i = 0; i < n; ++i) row(b.encoder, i, vectors && i > 0);
     b.encoder.segments.push_back(s);
     if (!c.spec.has_decoder()) {
       if (c.head == Head::classes) {
@@ -136,7 +155,7 @@ inline void append_segment(Batch& b, const Case& c, int n, Draw& draw) {
     Segment s = begin_segment(b.decoder, m);
     if (c.spec.has_encoder()) s.memory = int32_t(b.encoder.segments.size()) - 1;
     if (!c.spec.has_encoder()) s.prefix = n / 2;
-    for (int i = 0; i < m; ++i) row(b.decoder, i);
+    for (int i = 0; i < m; ++i) row(b.decoder, i, vectors && i > 0 && i < s.prefix);
     if (c.spec.family == Family::permutation) {
       s.queries = n - s.prefix;
       // The predicted positions in another order.

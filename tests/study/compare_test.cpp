@@ -298,7 +298,19 @@ TEST(Contenders, InWords) {
   }
   EXPECT_EQ(parse_contender("encoder_decoder/shared:prefix_lm").text(), "encoder_decoder/shared:prefix_lm");
   EXPECT_EQ(parse_contender("encoder/forward_backward").title(), "forward-backward encoder (masked LM)");
-  for (const char* wrong : {"causal/shared", "encoder_decoder/forward_backward", "encoder/", "encoder/none"}) {
+  EXPECT_EQ(parse_contender("encoder_decoder/causal:prefix_lm").title(), "encoder-decoder, causal encoder (prefix LM)");
+  const auto stack = [](const char* text) {
+    const ModelSpec spec = model_of(parse_contender(text), "world", 64, 2, 222, 64);
+    return spec.has_encoder() ? spec.encoder : spec.decoder;
+  };
+  EXPECT_EQ(stack("encoder/causal").visibility, Visibility::causal);
+  EXPECT_FALSE(stack("encoder_decoder/forward_backward").alternate);
+  for (const char* by_layers : {"encoder", "encoder_decoder", "prefix"}) {
+    const StackSpec s = stack((std::string(by_layers) + "/forward_backward_layers").c_str());
+    EXPECT_EQ(s.visibility, Visibility::forward_backward) << by_layers;
+    EXPECT_TRUE(s.alternate) << by_layers;
+  }
+  for (const char* wrong : {"causal/shared", "prefix/causal", "causal/forward_backward", "encoder/", "encoder/none"}) {
     EXPECT_THROW(parse_contender(wrong), Error) << wrong;
   }
   EXPECT_EQ(swept_rate(parse_contender("prefix"), 64), 0.6);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <span>
 
 #include "triarch/base/error.h"
 #include "triarch/study/spectrum.h"
@@ -49,22 +50,63 @@ TEST(RankStudy, NearlyUniformAttentionToBothSidesHasRankOne) {
   model.parameters().initialise(1);
   const StudiedModel studied{
       "a model", &model, &bytes, {bytes.encode("a text of a few words"), bytes.encode("another")}};
-  const StudyReport r = rank_study({&studied, 1}, o);
-  ASSERT_EQ(r.charts.size(), 3u);
+  const StudyReport r = *rank_study({&studied, 1}, o);
+  // Constructed by scale and length; the model's by layer, by what scores are multiplied by, and by length.
+  ASSERT_EQ(r.charts.size(), 5u);
   const auto& by_scale = r.charts[0].series;
   ASSERT_EQ(by_scale.size(), 3u);
   EXPECT_LT(by_scale[0].y[0], 0.05);  // both sides
   EXPECT_GT(by_scale[1].y[0], 0.15);  // causal
   EXPECT_GT(by_scale[0].y[1], by_scale[1].y[1]);
   // Two layers of both stacks.
-  EXPECT_EQ(r.tables.back().rows.size(), 4u);
+  ASSERT_EQ(r.tables.size(), 6u);
+  for (size_t t : {1, 2, 3, 4}) EXPECT_EQ(r.tables[t].rows.size(), 4u);
+  // Scores multiplied by 1 are its own; by little, rows are nearly uniform, by much they are not.
+  for (size_t l = 0; l < 4; ++l) {
+    const auto& entropy = r.tables[4].rows[l];
+    EXPECT_EQ(entropy[5], r.tables[1].rows[l][6]);
+    EXPECT_GT(std::stod(entropy[2]), std::stod(entropy[8])) << l;
+  }
+  EXPECT_EQ(r.charts[4].series.size(), 2u);  // both stacks
 
   const StudyReport a = attention_study({&studied, 1}, true);
   ASSERT_EQ(a.pictures.size(), 1u);
   EXPECT_EQ(a.pictures[0].pictures.size(), size_t(6 * spec.heads));
-  ASSERT_EQ(a.tables.size(), 1u);
-  EXPECT_EQ(a.tables[0].rows.size(), studied.texts[0].size());
-  EXPECT_EQ(a.tables[0].rows[0][1], "given");
+  ASSERT_EQ(a.tables.size(), 2u);
+  ASSERT_EQ(a.tables[0].rows.size(), 2u);
+  EXPECT_NE(a.tables[0].rows[1][4], "0 %");  // the encoder looks ahead
+  EXPECT_EQ(a.tables[0].rows[0][4], "0 %");  // the decoder does not
+  EXPECT_EQ(a.tables[1].rows.size(), studied.texts[0].size());
+  EXPECT_EQ(a.tables[1].rows[0][1], "given");
+}
+
+// What may not be looked at is told from what is hardly looked at, and heads that may look at different things are not
+// averaged.
+TEST(AttentionStudy, PicturesShowIntervals) {
+  const Tokenizer bytes;
+  ModelSpec spec = preset("llama", Family::encoder, 32, 1);
+  spec.encoder.visibility = Visibility::forward_backward;
+  spec.vocabulary = bytes.vocabulary();
+  spec.max_positions = 64;
+  Model model(spec, Precision::float32(), false);
+  model.parameters().initialise(1);
+  for (float* w = model.parameters().find("encoder.layers.0.self.qkv.weight")->value.data<float>();
+       float& x : std::span(w, size_t(32 * 96))) {
+    x *= 60;  // some probabilities round to nothing
+  }
+  const StudiedModel studied{"a model", &model, &bytes, {bytes.encode("a text of words")}};
+  const StudyReport r = attention_study({&studied, 1}, false);
+  const auto& pictures = r.pictures.at(0).pictures;
+  ASSERT_EQ(pictures.size(), 2u);
+  EXPECT_EQ(pictures[0].title, "encoder 1, forward heads");
+  for (size_t p : {0, 1}) {
+    const size_t n = pictures[p].queries.size();
+    for (size_t q = 0; q < n; ++q) {
+      for (size_t k = 0; k < n; ++k) {
+        EXPECT_EQ(pictures[p].rows[q].substr(2 * k, 2) == "--", p == 0 ? k > q : k < q) << p << " " << q << " " << k;
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -64,6 +64,53 @@ Var embedding(Context& ctx, int64_t rows, const Lookup& tokens, double scale, co
   return out;
 }
 
+void add_rows(Context& ctx, Var& x, const Var& rows, std::span<const int32_t> index) {
+  const int64_t count = int64_t(index.size()), cols = x.cols();
+  require(rows.rows() == count && rows.cols() == cols, "add_rows: expected {} rows of {} elements, found {} of {}",
+          count, cols, rows.rows(), rows.cols());
+  const bool same_types = ctx.precision.stream == ctx.precision.operand;
+  const Tensor added = same_types ? rows.value : ctx.stream(count, cols);
+  dispatch(ctx.precision, [&]<class S, class T>() {
+    if (ctx.dry) return;
+    if constexpr (!std::is_same_v<S, T>) {
+      kernels::convert(kernels::Convert<T, S>{count * cols, rows.value.data<T>(), added.data<S>()});
+    }
+    kernels::ScatterRows<S> a;
+    a.rows = count;
+    a.cols = cols;
+    a.x_rows = x.rows();
+    a.index = index.data();
+    a.dout = added.data<S>();
+    a.x = x.value.data<S>();
+    a.accumulate = true;
+    kernels::scatter_rows(a);
+  });
+  if (!ctx.tape || !wanted(rows)) return;
+  if (!x.gradient) x.gradient = ctx.tape->gradient();
+  // Not an output of this node: what x was before has it still to read.
+  ctx.tape->record({}, [&ctx, rows, index, count, cols, same_types, g = x.gradient] {
+    if (!g->written) return;
+    const Destination d = Tape::destination(rows.gradient, ctx.arena, ctx.precision.operand, count, cols);
+    require(!d.accumulate, "add_rows: the rows are read once, found a second reader");
+    const Tensor picked = same_types ? d.value : ctx.stream(count, cols);
+    if (ctx.dry) return;
+    dispatch(ctx.precision, [&]<class S, class T>() {
+      kernels::GatherRows<S> a;
+      a.rows = count;
+      a.cols = cols;
+      a.index = index.data();
+      a.x = g->value.template data<S>();
+      a.x_stride = g->value.stride();
+      a.out = picked.data<S>();
+      a.out_stride = cols;
+      kernels::gather_rows(a);
+      if constexpr (!std::is_same_v<S, T>) {
+        kernels::convert(kernels::Convert<S, T>{count * cols, picked.data<S>(), d.value.data<T>()});
+      }
+    });
+  });
+}
+
 Var linear(Context& ctx, const Var& x, const Var& weight, const Var& bias, Activation activation) {
   const int64_t m = x.rows(), k = x.cols(), n = weight.rows();
   require(weight.cols() == k, "linear: expected rows of {} elements as the weight has, found {}", weight.cols(), k);

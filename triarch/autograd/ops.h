@@ -28,6 +28,9 @@ struct Lookup {
 Var embedding(Context& ctx, int64_t rows, const Lookup& tokens, double scale, const Lookup& positions,
               const Lookup& types);
 
+// x[index[i]] += rows[i], in place; x S, rows T [index.size(), x.cols]. Indices must not repeat.
+void add_rows(Context& ctx, Var& x, const Var& rows, std::span<const int32_t> index);
+
 // T [x.rows, weight.rows]: activation(x weight^T + bias). x T [rows, in], weight T [out, in] with an S
 // gradient, bias S [1, out] or empty.
 Var linear(Context& ctx, const Var& x, const Var& weight, const Var& bias, Activation activation = Activation::none);

@@ -3,6 +3,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -87,18 +88,18 @@ class YamlReader {
   }
 
   void assign(const YAML::Node& node, const Field& field, const std::string& where, const YAML::Mark& mark) {
-    switch (field.kind) {
+    switch (field.kind()) {
       case Field::Kind::group:
         return group(node, field.children(), where);
       case Field::Kind::list: {
-        if (!node.IsSequence()) refuse(node, where, field.type, mark);
+        if (!node.IsSequence()) refuse(node, where, field.type(), mark);
         field.resize(0);  // so that elements start from their defaults
         field.resize(node.size());
         const std::vector<Field> elements = field.children();
         for (size_t i = 0; i < node.size(); ++i) {
           std::string place = join(where, elements[i].name);
           Field element = elements[i];
-          if (element.kind == Field::Kind::group && node[i].IsScalar()) {  // a word alone
+          if (element.kind() == Field::Kind::group && node[i].IsScalar()) {  // a word alone
             element = element.children().front();
             place = join(place, element.name);
           }
@@ -108,8 +109,8 @@ class YamlReader {
       }
       case Field::Kind::scalar:
         // A plain null or ~; in quotes it is text.
-        if (node.IsNull() && field.optional) return field.clear();
-        if (!node.IsScalar() || !field.parse(node.Scalar())) refuse(node, where, field.type, mark);
+        if (node.IsNull() && field.optional()) return field.clear();
+        if (!node.IsScalar() || !field.parse(node.Scalar())) refuse(node, where, field.type(), mark);
     }
   }
 
@@ -149,9 +150,9 @@ void json_group(const nlohmann::json& object, const std::vector<Field>& fields, 
 
 void assign_json(const nlohmann::json& value, const Field& field, const std::string& source, const std::string& where) {
   const auto refuse = [&] {
-    fail(ExitCode::usage, "{}: {}: expected {}, found {}", source, where, field.type, value.dump());
+    fail(ExitCode::usage, "{}: {}: expected {}, found {}", source, where, field.type(), value.dump());
   };
-  switch (field.kind) {
+  switch (field.kind()) {
     case Field::Kind::group:
       return json_group(value, field.children(), source, where);
     case Field::Kind::list: {
@@ -165,8 +166,8 @@ void assign_json(const nlohmann::json& value, const Field& field, const std::str
       return;
     }
     case Field::Kind::scalar:
-      if (value.is_null() && field.optional) return field.clear();
-      if (value.is_string() != field.quoted || value.is_structured() || value.is_null()) refuse();
+      if (value.is_null() && field.optional()) return field.clear();
+      if (value.is_string() != field.quoted() || value.is_structured() || value.is_null()) refuse();
       if (!field.parse(value.is_string() ? value.get<std::string>() : value.dump())) refuse();
   }
 }
@@ -197,7 +198,7 @@ bool is_plain(const std::string& text) {
 
 std::string yaml_scalar(const Field& f) {
   const std::string text = f.print();
-  return !f.quoted || !f.has_value() || is_plain(text) ? text : json_string(text);
+  return !f.quoted() || !f.has_value() || is_plain(text) ? text : json_string(text);
 }
 
 class YamlWriter {
@@ -217,15 +218,15 @@ class YamlWriter {
 
  private:
   void value(const Field& f, int indent) {
-    if (f.kind == Field::Kind::scalar) {
+    if (f.kind() == Field::Kind::scalar) {
       line(" " + yaml_scalar(f), f);
       return;
     }
     const std::vector<Field> children = f.children();
-    if (f.kind == Field::Kind::group) {
+    if (f.kind() == Field::Kind::group) {
       line(children.empty() ? " {}" : "", f);
       fields(children, indent + 2);
-    } else if (children.empty() || children[0].kind == Field::Kind::scalar) {
+    } else if (children.empty() || children[0].kind() == Field::Kind::scalar) {
       std::string list;
       for (const Field& element : children) list += (list.empty() ? "" : ", ") + yaml_scalar(element);
       line(" [" + list + "]", f);
@@ -233,7 +234,7 @@ class YamlWriter {
       line("", f);
       for (const Field& element : children) {
         text += std::string(size_t(indent) + 2, ' ') + "- ";
-        if (element.kind == Field::Kind::group) {
+        if (element.kind() == Field::Kind::group) {
           fields(element.children(), indent + 4, true);
         } else {
           std::string list;
@@ -245,7 +246,7 @@ class YamlWriter {
   }
   void line(const std::string& value, const Field& f) {
     text += value;
-    if (with_help_ && !f.help.empty()) text += "  # " + f.help;
+    if (with_help_ && !f.help.empty()) text += fmt::format("  # {}", f.help);
     text += "\n";
   }
 
@@ -253,8 +254,8 @@ class YamlWriter {
 };
 
 std::string json_of(const Field& f) {
-  if (f.kind == Field::Kind::group) return detail::write_json(f.children());
-  if (f.kind == Field::Kind::scalar) return f.quoted && f.has_value() ? json_string(f.print()) : f.print();
+  if (f.kind() == Field::Kind::group) return detail::write_json(f.children());
+  if (f.kind() == Field::Kind::scalar) return f.quoted() && f.has_value() ? json_string(f.print()) : f.print();
   std::string list;
   for (const Field& element : f.children()) list += (list.empty() ? "" : ", ") + json_of(element);
   return "[" + list + "]";
@@ -263,7 +264,7 @@ std::string json_of(const Field& f) {
 void flatten_into(const std::vector<Field>& fields, const std::string& prefix, std::vector<Field>& flat) {
   for (Field f : fields) {
     f.name = prefix + f.name;
-    if (f.kind == Field::Kind::group) {
+    if (f.kind() == Field::Kind::group) {
       flatten_into(f.children(), f.name + ".", flat);
     } else {
       flat.push_back(std::move(f));
@@ -277,7 +278,7 @@ std::optional<Field> descend(const std::vector<Field>& fields, std::string_view 
   const Field* f = find(fields, key.substr(0, dot));
   if (!f) return std::nullopt;
   if (dot == std::string_view::npos) return *f;
-  if (f->kind == Field::Kind::scalar) return std::nullopt;
+  if (f->kind() == Field::Kind::scalar) return std::nullopt;
   return descend(f->children(), key.substr(dot + 1));
 }
 
@@ -399,11 +400,11 @@ void set(const std::vector<Field>& fields, std::string_view key, std::string_vie
     full = owners[0];
     field = descend(fields, full);
   }
-  if (field->kind == Field::Kind::group) {
+  if (field->kind() == Field::Kind::group) {
     fail(ExitCode::usage, "{}: '{}' is a group of keys: set one of {}", source, key,
          fmt::format("{}", fmt::join(names_of(flatten(field->children())), ", ")));
   }
-  if (field->kind == Field::Kind::list) {
+  if (field->kind() == Field::Kind::list) {
     const std::string list(value);
     YAML::Node node = list.empty() ? YAML::Node(YAML::NodeType::Sequence) : parse_node(list, source);
     if (!node.IsSequence()) {
@@ -413,8 +414,9 @@ void set(const std::vector<Field>& fields, std::string_view key, std::string_vie
     YamlReader(source, fields).assign(node, *field, full, YAML::Mark::null_mark());
     return;
   }
-  if (field->optional && (value == "null" || value == "~" || value.empty())) return field->clear();
-  if (!field->parse(value)) fail(ExitCode::usage, "{}: {}: expected {}, found '{}'", source, full, field->type, value);
+  if (field->optional() && (value == "null" || value == "~" || value.empty())) return field->clear();
+  if (!field->parse(value))
+    fail(ExitCode::usage, "{}: {}: expected {}, found '{}'", source, full, field->type(), value);
 }
 
 std::string write_yaml(const std::vector<Field>& fields, bool with_help) {
@@ -430,6 +432,28 @@ std::string write_json(const std::vector<Field>& fields) {
   }
   return "{" + text + "}";
 }
+
+void Lister::add(const char* name, const char* help, const Field::Type& type, void* member) {
+  fields.emplace_back(name, help, type, member);
+}
+
+std::vector<Field> elements(void* first, size_t count, size_t bytes, const Field::Type& type) {
+  std::vector<Field> all;
+  for (size_t i = 0; i < count; ++i)
+    all.emplace_back(std::to_string(i), "", type, static_cast<char*>(first) + i * bytes);
+  return all;
+}
+
+template const Field::Type& field_type<bool>();
+template const Field::Type& field_type<int>();
+template const Field::Type& field_type<int64_t>();
+template const Field::Type& field_type<uint64_t>();
+template const Field::Type& field_type<double>();
+template const Field::Type& field_type<std::string>();
+template const Field::Type& field_type<std::optional<bool>>();
+template const Field::Type& field_type<std::optional<double>>();
+template const Field::Type& field_type<std::vector<double>>();
+template const Field::Type& field_type<std::vector<std::string>>();
 
 }  // namespace detail
 }  // namespace triarch

@@ -19,10 +19,8 @@
 // nearest key.
 #pragma once
 
-#include <charconv>
 #include <concepts>
 #include <filesystem>
-#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
@@ -69,19 +67,46 @@ std::optional<E> enum_value(std::string_view name) {
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
 
 // One field of one object, types erased; it refers to the object, which must outlive it.
-struct Field {
-  enum class Kind { scalar, list, group };
-  std::string name, help;
-  Kind kind = Kind::scalar;
-  std::string type;                              // "an integer", "one of causal, full", "a list"
-  bool quoted = false;                           // a string in JSON
-  bool optional = false;                         // may be null
-  std::function<std::string()> print;            // scalar: its value, "null" if it has none
-  std::function<bool(std::string_view)> parse;   // scalar: false, and no change, if the text is not of its type
-  std::function<bool()> has_value;               // scalar
-  std::function<void()> clear;                   // scalar: make it null
-  std::function<std::vector<Field>()> children;  // group: its fields; list: its elements
-  std::function<void(size_t)> resize;            // list
+class Field {
+ public:
+  enum class Kind : uint8_t { scalar, list, group };
+  // What can be done with members of a type; null where its kind has no use for it.
+  struct Type {
+    Kind kind = Kind::scalar;
+    bool quoted = false;    // a string in JSON
+    bool optional = false;  // may be null
+    std::string (*name)() = nullptr;
+    std::string (*print)(const void* member) = nullptr;
+    bool (*parse)(std::string_view text, void* member) = nullptr;
+    bool (*has_value)(const void* member) = nullptr;
+    void (*clear)(void* member) = nullptr;
+    void (*resize)(void* member, size_t size) = nullptr;
+    std::vector<Field> (*children)(void* member) = nullptr;
+  };
+
+  Field(std::string n, std::string_view h, const Type& type, void* member)
+      : name(std::move(n)), help(h), type_(&type), member_(member) {}
+
+  std::string name;
+  std::string_view help;
+
+  Kind kind() const { return type_->kind; }
+  bool quoted() const { return type_->quoted; }
+  bool optional() const { return type_->optional; }
+  std::string type() const { return type_->name(); }  // "an integer", "one of causal, full", "a list"
+
+  // Scalars. "null" if it has no value; false, and no change, if the text is not of its type.
+  std::string print() const { return type_->print(member_); }
+  bool parse(std::string_view text) const { return type_->parse(text, member_); }
+  bool has_value() const { return !type_->optional || type_->has_value(member_); }
+  void clear() const { type_->clear(member_); }
+  // A group's fields; a list's elements.
+  std::vector<Field> children() const { return type_->children(member_); }
+  void resize(size_t size) const { type_->resize(member_, size); }
+
+ private:
+  const Type* type_;
+  void* member_;
 };
 
 namespace detail {
@@ -107,19 +132,25 @@ template <class T>
 struct is_optional<std::optional<T>> : std::true_type {};
 
 template <class T>
-Field make_field(std::string name, T& member, std::string help);
+const Field::Type& field_type();
+
+// A list's, side by side in memory.
+std::vector<Field> elements(void* first, size_t count, size_t bytes, const Field::Type& type);
 
 class Lister {
  public:
   template <class T>
   void operator()(const char* name, T& member, const char* help = "") {
-    fields.push_back(make_field(name, member, help));
+    add(name, help, field_type<T>(), &member);
   }
   template <Struct T>
   void group(const char* name, T& member, const char* help = "") {
-    fields.push_back(make_field(name, member, help));
+    add(name, help, field_type<T>(), &member);
   }
   std::vector<Field> fields;
+
+ private:
+  void add(const char* name, const char* help, const Field::Type& type, void* member);
 };
 
 template <class T>
@@ -185,51 +216,75 @@ std::string print_value(const T& member) {
 }
 
 template <class T>
-Field make_field(std::string name, T& member, std::string help) {
-  Field f;
-  f.name = std::move(name);
-  f.help = std::move(help);
+const Field::Type& field_type() {
   if constexpr (Struct<T>) {
-    f.kind = Field::Kind::group;
-    f.type = "a group of keys";
-    f.children = [&member] {
-      Lister lister;
-      member.fields(lister);
-      return std::move(lister.fields);
+    static constexpr Field::Type type = {
+        .kind = Field::Kind::group,
+        .name = [] { return std::string("a group of keys"); },
+        .children =
+            [](void* member) {
+              Lister lister;
+              static_cast<T*>(member)->fields(lister);
+              return std::move(lister.fields);
+            },
     };
+    return type;
   } else if constexpr (is_vector<T>::value) {
-    f.kind = Field::Kind::list;
-    f.type = "a list";
-    f.resize = [&member](size_t n) { member.resize(n); };
-    f.children = [&member] {
-      std::vector<Field> elements;
-      for (size_t i = 0; i < member.size(); ++i) elements.push_back(make_field(std::to_string(i), member[i], ""));
-      return elements;
+    static constexpr Field::Type type = {
+        .kind = Field::Kind::list,
+        .name = [] { return std::string("a list"); },
+        .resize = [](void* member, size_t size) { static_cast<T*>(member)->resize(size); },
+        .children =
+            [](void* member) {
+              T& list = *static_cast<T*>(member);
+              using Element = typename T::value_type;
+              return elements(list.data(), list.size(), sizeof(Element), field_type<Element>());
+            },
     };
+    return type;
   } else if constexpr (is_optional<T>::value) {
     using Inner = typename T::value_type;
-    f.type = type_name<Inner>() + " or null";
-    f.quoted = std::is_same_v<Inner, std::string> || std::is_enum_v<Inner>;
-    f.optional = true;
-    f.print = [&member] { return member ? print_value(*member) : std::string("null"); };
-    f.parse = [&member](std::string_view text) {
-      Inner value{};
-      if (!parse_value(text, value)) return false;
-      member = std::move(value);
-      return true;
+    static constexpr Field::Type type = {
+        .quoted = std::is_same_v<Inner, std::string> || std::is_enum_v<Inner>,
+        .optional = true,
+        .name = [] { return type_name<Inner>() + " or null"; },
+        .print =
+            [](const void* member) {
+              const T& value = *static_cast<const T*>(member);
+              return value ? print_value(*value) : std::string("null");
+            },
+        .parse =
+            [](std::string_view text, void* member) {
+              Inner value{};
+              if (!parse_value(text, value)) return false;
+              *static_cast<T*>(member) = std::move(value);
+              return true;
+            },
+        .has_value = [](const void* member) { return static_cast<const T*>(member)->has_value(); },
+        .clear = [](void* member) { static_cast<T*>(member)->reset(); },
     };
-    f.has_value = [&member] { return member.has_value(); };
-    f.clear = [&member] { member.reset(); };
+    return type;
   } else {
-    f.type = type_name<T>();
-    f.quoted = std::is_same_v<T, std::string> || std::is_enum_v<T>;
-    f.print = [&member] { return print_value(member); };
-    f.parse = [&member](std::string_view text) { return parse_value(text, member); };
-    f.has_value = [] { return true; };
-    f.clear = [] {};
+    static constexpr Field::Type type = {
+        .quoted = std::is_same_v<T, std::string> || std::is_enum_v<T>,
+        .name = type_name<T>,
+        .print = [](const void* member) { return print_value(*static_cast<const T*>(member)); },
+        .parse = [](std::string_view text, void* member) { return parse_value(text, *static_cast<T*>(member)); },
+    };
+    return type;
   }
-  return f;
 }
+// Compiled once, in fields.cpp.
+extern template const Field::Type& field_type<bool>();
+extern template const Field::Type& field_type<int>();
+extern template const Field::Type& field_type<int64_t>();
+extern template const Field::Type& field_type<uint64_t>();
+extern template const Field::Type& field_type<double>();
+extern template const Field::Type& field_type<std::string>();
+extern template const Field::Type& field_type<std::optional<bool>>();
+extern template const Field::Type& field_type<std::optional<double>>();
+extern template const Field::Type& field_type<std::vector<double>>();
+extern template const Field::Type& field_type<std::vector<std::string>>();
 
 void read_yaml(std::string_view text, const std::string& source, const std::vector<Field>& fields);
 void read_json(std::string_view text, const std::string& source, const std::vector<Field>& fields);

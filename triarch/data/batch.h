@@ -26,9 +26,13 @@ struct Segment {
   int32_t ahead = 0;
 };
 
+// In the place of a token id: the row is a feature vector (a frame of sound, a patch of a picture).
+inline constexpr int32_t kFeatureRow = -1;
+
 // The rows that one stack reads.
 struct Rows {
-  std::vector<int32_t> ids;        // [rows]
+  std::vector<int32_t> ids;        // [rows]: token ids; kFeatureRow where the next of `features` stands
+  std::vector<float> features;     // [feature rows, ModelSpec::features], in the order of their rows; else empty
   std::vector<int32_t> positions;  // [rows]: place in the original order
   std::vector<int32_t> types;      // [rows] or empty: token types (BERT's segments)
   std::vector<uint64_t> keys;      // [rows] or empty: dropout keys from (seed, epoch, document, position)
@@ -41,6 +45,7 @@ struct Rows {
   bool empty() const { return ids.empty(); }
   void clear() {
     ids.clear();
+    features.clear();
     positions.clear();
     types.clear();
     keys.clear();

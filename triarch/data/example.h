@@ -22,6 +22,7 @@ struct Passage {
 // An example has one kind of loss: a target, labels, or a label.
 struct Example {
   std::vector<int32_t> source;  // tokens seen as a whole: an encoder's rows, a decoder's prefix
+  std::vector<float> features;  // of the feature vectors in source (kFeatureRow), one after the other
   std::vector<int32_t> target;  // tokens predicted one after the other, with eos if the objective says so
   std::vector<int32_t> labels;  // empty, or what is predicted at each source token; -1: nothing
   // Empty: the natural order, source from 0, target behind it. Else places in the original order (permutation LM: the

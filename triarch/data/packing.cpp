@@ -21,6 +21,12 @@ class Writer {
     rows_.ids.push_back(id);
     rows_.positions.push_back(position);
   }
+  // The source, its rows at position(i).
+  template <class F>
+  void add_source(const Example& e, F&& position) {
+    for (size_t i = 0; i < e.source.size(); ++i) add(e.source[i], position(i));
+    rows_.features.insert(rows_.features.end(), e.features.begin(), e.features.end());
+  }
   void close(int32_t queries, int32_t prefix, int32_t memory) {
     segment_.length = row() - segment_.begin - queries;
     segment_.queries = queries;
@@ -48,6 +54,11 @@ int64_t largest(int64_t limit, F&& fits) {
     }
   }
   return low;
+}
+
+// Feature vectors in the first n source tokens, or in all.
+size_t feature_rows(const Example& e, size_t n = SIZE_MAX) {
+  return size_t(std::count(e.source.begin(), e.source.begin() + ptrdiff_t(std::min(n, e.source.size())), kFeatureRow));
 }
 
 bool fits(Layout layout, int64_t context, int64_t capacity, int64_t source, int64_t target) {
@@ -94,6 +105,9 @@ void check_layout(Layout layout, const Example& e) {
           "pack: expected one position per source token, found {} for {}", e.source_positions.size(), e.source.size());
   require(e.target_positions.empty() || e.target_positions.size() == e.target.size(),
           "pack: expected one position per target token, found {} for {}", e.target_positions.size(), e.target.size());
+  const size_t vectors = feature_rows(e);
+  require(vectors == 0 ? e.features.empty() : !e.features.empty() && e.features.size() % vectors == 0,
+          "pack: expected equally long feature vectors for {} rows, found {} numbers", vectors, e.features.size());
   if (layout == Layout::encoder && !e.target.empty()) {
     fail(ExitCode::usage,
          "pack: an encoder has no rows that predict a target; train it on masked_lm, masked_next_token, classification "
@@ -128,6 +142,9 @@ bool truncate(Layout layout, int64_t context, int64_t capacity, Example& e) {
     kept = std::max({int64_t(1), beside, std::min(target, alone / 2)});
   }
   const int64_t rest = largest(longest, [&](int64_t s) { return room(s, kept); });
+  if (!e.features.empty()) {
+    e.features.resize(e.features.size() / feature_rows(e) * feature_rows(e, size_t(rest)));
+  }
   const auto cut = [](std::vector<int32_t>& v, int64_t n) { v.resize(std::min(v.size(), size_t(n))); };
   cut(e.source, rest);
   cut(e.labels, rest);
@@ -192,7 +209,7 @@ void Packer::add_encoder(const Example& e) {
   int32_t position = 0;
   if (layout_ == Layout::encoder) w.add(cls_, position++);
   add_labels(e, w.row());
-  for (int32_t id : e.source) w.add(id, position++);
+  w.add_source(e, [&](size_t) { return position++; });
   w.add(eos_, position);
   w.close(0, 0, -1);
 }
@@ -204,7 +221,7 @@ void Packer::add_decoder(const Example& e) {
   w.add(bos_, position++);
   if (!paired) {
     add_labels(e, w.row());
-    for (int32_t id : e.source) w.add(id, position++);
+    w.add_source(e, [&](size_t) { return position++; });
   }
   const int32_t prefix = position;
   for (size_t i = 0; i < e.target.size(); ++i) {
@@ -226,7 +243,7 @@ void Packer::add_permutation(const Example& e) {
   Writer w(batch_.decoder, e);
   w.add(bos_, 0);
   add_labels(e, w.row());
-  for (size_t i = 0; i < e.source.size(); ++i) w.add(e.source[i], source_place(i));
+  w.add_source(e, source_place);
   for (size_t i = 0; i < e.target.size(); ++i) w.add(e.target[i], target_place(i));
   for (size_t i = 0; i < e.target.size(); ++i) {
     batch_.loss_rows.push_back(w.row());

@@ -11,6 +11,8 @@
 // label has no target: then a decoder and a permutation LM have the rows bos source, all of them prefix, and the
 // decoder of an encoder-decoder has the one row bos, at which a class is read.
 //
+// A source token may be a feature vector (kFeatureRow); rows take their vectors in the order of the source.
+//
 // Dropout keys are mixed from the example's key and the row's place in its segment, so an example gets the same
 // masks alone and in company.
 #pragma once

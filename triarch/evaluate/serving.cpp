@@ -81,10 +81,12 @@ void measure_turns(Session& session, const Specials& specials, const ServingOpti
       turns.emplace_back(int32_t(talk.size()), int32_t(talk.size() + said.size()));
       talk.insert(talk.end(), said.begin(), said.end());
       const int64_t before = session.rows_computed();
+      const double counted = session.flops();
       const Stopwatch watch;
       generate(session, specials, session.prefill(0, Prompt{talk, {}, turns}), o.answer, talk);
       if (i > 0) ms[size_t(k)].push_back(1e3 * watch.seconds());
       out.turns[size_t(k)].rows = session.rows_computed() - before;
+      out.turns[size_t(k)].flops = session.flops() - counted;
     }
   }
   for (size_t k = 0; k < ms.size(); ++k) {

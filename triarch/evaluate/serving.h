@@ -47,11 +47,13 @@ struct ServingOptions {
 
 struct TurnCost {
   int64_t rows = 0;  // computed, encoder and decoder, queries included
+  double flops = 0;  // of products
   double ms = 0;     // until the last token of the answer is known
 
   template <class V>
   void fields(V& v) {
     v("rows", rows, "rows computed");
+    v("flops", flops, "floating-point operations of products");
     v("ms", ms, "milliseconds until the answer is complete");
   }
 };

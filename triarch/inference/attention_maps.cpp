@@ -19,8 +19,9 @@ void unit_values(Tensor& kv, const ops::AttentionOperands& o, int64_t first) {
 }
 
 // [heads][query rows][key rows]
-std::vector<double> probabilities(Context& ctx, const ops::AttentionOperands& operands) {
+std::vector<double> probabilities(Context& ctx, const ops::AttentionOperands& operands, double sharpness) {
   ops::AttentionOperands o = operands;
+  o.scale *= sharpness;
   const int64_t queries = o.q.rows(), keys = o.kv.value.rows(), width = o.kv_heads * o.head_dim;
   std::vector<double> out(size_t(o.heads * queries * keys));
   Tensor kv = ctx.operand(keys, 2 * width);
@@ -43,7 +44,8 @@ std::vector<double> probabilities(Context& ctx, const ops::AttentionOperands& op
 
 }  // namespace
 
-std::vector<AttentionMap> attention_maps(Model& model, const Specials& specials, const Example& example) {
+std::vector<AttentionMap> attention_maps(Model& model, const Specials& specials, const Example& example,
+                                         double sharpness) {
   std::vector<AttentionMap> maps;
   const Batch* asked = nullptr;
   model.attention_observer = [&](Context& ctx, const StackSpec& stack, int64_t layer, bool cross,
@@ -56,7 +58,12 @@ std::vector<AttentionMap> attention_maps(Model& model, const Specials& specials,
     m.heads = operands.heads;
     m.queries = encoder ? asked->encoder.ids : asked->decoder.ids;
     m.keys = encoder || cross ? asked->encoder.ids : asked->decoder.ids;
-    m.probability = probabilities(ctx, operands);
+    m.classes = operands.classes;
+    for (int c = 0; c < m.classes; ++c) {
+      m.begin[c].assign(operands.begin[c], operands.begin[c] + m.queries.size());
+      m.end[c].assign(operands.end[c], operands.end[c] + m.queries.size());
+    }
+    m.probability = probabilities(ctx, operands, sharpness);
   };
   packed(
       model, specials, 0, 1, [&](size_t) { return example; },

@@ -39,7 +39,7 @@ Generator::Generator(Session& session, const Tokenizer& tokenizer)
 
 void Generator::submit(Request request) {
   request.options.check();
-  session_.check({request.source, request.start});
+  session_.check(request.prompt());
   const auto shared = std::make_shared<const Request>(std::move(request));
   for (int64_t i = 0; i < shared->options.n; ++i) {
     Answer a{shared, i, -1, -1, Decoder(tokenizer_), {}, {}, {}, false};
@@ -55,7 +55,7 @@ int32_t Generator::best_slot(const Request& request, const std::vector<bool>& ta
   int64_t most = -1;
   for (size_t s = 0; s < taken.size(); ++s) {
     if (taken[s]) continue;
-    const int64_t rows = session_.reusable(int32_t(s), {request.source, request.start});
+    const int64_t rows = session_.reusable(int32_t(s), request.prompt());
     if (rows > most) {
       most = rows;
       best = int32_t(s);
@@ -81,7 +81,7 @@ bool Generator::step() {
     if (same) {
       copies.push_back({begins.back().slot, a.slot});
     } else {
-      begins.push_back({a.slot, {a.request->source, a.request->start}});
+      begins.push_back({a.slot, a.request->prompt()});
     }
     logits_of.push_back(begins.size() - 1);
     running_.push_back(std::move(a));

@@ -58,6 +58,7 @@ struct Request {
   // Without bos and eos. A causal decoder reads source and start as one text; the others see the source as a whole,
   // and `start` is how the answer begins (it is not part of the answer).
   std::vector<int32_t> source, start;
+  std::vector<float> features;  // of the feature vectors in source (kFeatureRow), one after the other
   GenerateOptions options;
 
   // All optional. Text as it comes, whole characters only; false ends this answer.
@@ -65,6 +66,8 @@ struct Request {
   std::function<void(int64_t choice, Generation generation)> on_done;
   // May change the logits of the next token, given the answer so far.
   std::function<void(std::span<double> logits, std::span<const int32_t> answer)> adjust;
+
+  Prompt prompt() const { return {source, start, {}, features}; }
 };
 
 // Keeps a session busy: requests come at any time, each pass begins what has a free slot and takes every running

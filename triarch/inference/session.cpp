@@ -71,20 +71,28 @@ void Session::check(const Prompt& p) const {
     fail(ExitCode::usage, "generate: the input takes {} rows and the encoder has {}; shorten it or allow more",
          p.source.size() + 1, cache_.memory_rows());
   }
-  const auto inside = [&](std::span<const int32_t> ids) {
+  const auto inside = [&](std::span<const int32_t> ids, bool vectors) {
     for (int32_t id : ids) {
+      if (vectors && id == kFeatureRow) continue;
       require(id >= 0 && id < model_.spec().vocabulary, "generate: expected token ids below {}, found {}",
               model_.spec().vocabulary, id);
     }
   };
-  inside(p.source);
-  inside(p.start);
+  inside(p.source, true);
+  inside(p.start, false);
+  const int64_t rows_of_features = std::ranges::count(p.source, kFeatureRow), width = model_.spec().features;
+  require(int64_t(p.features.size()) == rows_of_features * width && (width > 0 || rows_of_features == 0),
+          "generate: expected a feature vector of {} numbers for each of {} rows, found {} numbers", width,
+          rows_of_features, p.features.size());
 }
 
 Session::Sequence Session::sequence_of(const Prompt& p) const {
   Sequence s;
   s.ids.push_back(bos_);
-  if (!memory_used_) s.ids.insert(s.ids.end(), p.source.begin(), p.source.end());
+  if (!memory_used_) {
+    s.ids.insert(s.ids.end(), p.source.begin(), p.source.end());
+    s.features.assign(p.features.begin(), p.features.end());
+  }
   s.prefix = int32_t(s.ids.size());
   s.ids.insert(s.ids.end(), p.start.begin(), p.start.end());
   s.sees.resize(s.ids.size());
@@ -115,10 +123,16 @@ Session::Sequence Session::sequence_of(const Prompt& p) const {
 }
 
 // Rows at the beginning that both have, and that saw the same: what later rows see of them is in the cache.
-int64_t Session::common(const Sequence& old, const Sequence& fresh) {
-  const size_t most = std::min(old.ids.size(), fresh.ids.size());
-  size_t same = 0;
-  while (same < most && old.ids[same] == fresh.ids[same]) ++same;
+int64_t Session::common(const Sequence& old, const Sequence& fresh) const {
+  const size_t most = std::min(old.ids.size(), fresh.ids.size()), width = size_t(model_.spec().features);
+  size_t same = 0, vector = 0;  // the place of the next feature vector
+  while (same < most && old.ids[same] == fresh.ids[same]) {
+    if (old.ids[same] == kFeatureRow) {
+      if (!std::equal(&old.features[vector], &old.features[vector] + width, &fresh.features[vector])) break;
+      vector += width;
+    }
+    ++same;
+  }
   size_t kept = 0;
   while (kept < same && old.sees[kept] == fresh.sees[kept] && size_t(fresh.sees[kept]) <= same) ++kept;
   return int64_t(kept);
@@ -128,8 +142,7 @@ int64_t Session::reusable(int32_t slot, const Prompt& prompt) const {
   const Sequence& s = at(slot);
   if (s.ids.empty()) return 0;
   if (memory_used_) {
-    if (s.memory < 0) return 0;
-    if (!std::ranges::equal(memories_[size_t(s.memory)].source, prompt.source)) return 0;
+    if (s.memory < 0 || !memories_[size_t(s.memory)].holds(prompt)) return 0;
   }
   return common(s, sequence_of(prompt));
 }
@@ -145,19 +158,21 @@ void Session::encode(std::span<const Begin> begins) {
   std::vector<int32_t> places;
   for (const Begin& b : begins) {
     Sequence& s = slots_[size_t(b.slot)];
-    const auto same = [&](const Memory& m) { return m.filled && std::ranges::equal(m.source, b.prompt.source); };
+    const auto same = [&](const Memory& m) { return m.holds(b.prompt); };
     auto place = std::find_if(memories_.begin(), memories_.end(), same);
     if (place == memories_.end()) {
       place = std::find_if(memories_.begin(), memories_.end(), [](const Memory& m) { return m.users == 0; });
       require(place != memories_.end(), "session: no place is left for an encoder's keys");
       place->filled = true;
       place->source.assign(b.prompt.source.begin(), b.prompt.source.end());
+      place->features.assign(b.prompt.features.begin(), b.prompt.features.end());
       places.push_back(int32_t(place - memories_.begin()));
       Segment segment;
       segment.begin = segment.key_begin = int32_t(batch.size());
       segment.length = int32_t(b.prompt.source.size()) + 1;
       batch.ids.insert(batch.ids.end(), b.prompt.source.begin(), b.prompt.source.end());
       batch.ids.push_back(eos_);
+      batch.features.insert(batch.features.end(), b.prompt.features.begin(), b.prompt.features.end());
       for (int32_t i = 0; i < segment.length; ++i) batch.positions.push_back(i);
       batch.segments.push_back(segment);
     }
@@ -190,6 +205,10 @@ Logits Session::compute(std::span<const Work> work) {
       batch.ids.push_back(s.ids[size_t(i)]);
       batch.positions.push_back(i);
       if (turns) batch.turn_ends.push_back(s.sees[size_t(i)]);
+    }
+    if (!s.features.empty()) {  // those of the rows behind the past
+      const int64_t known = std::count(s.ids.begin(), s.ids.begin() + w.past, kFeatureRow) * model_.spec().features;
+      batch.features.insert(batch.features.end(), s.features.begin() + known, s.features.end());
     }
     if (queries_) {
       // Behind each content row whose next token is asked for: a row that sees all up to it.
@@ -245,8 +264,7 @@ Logits Session::advance(std::span<const Begin> begins, std::span<const Next> nex
   for (size_t i = 0; i < begins.size(); ++i) {
     Sequence& s = slots_[size_t(begins[i].slot)];
     Sequence fresh = sequence_of(begins[i].prompt);
-    const bool same_memory =
-        s.memory >= 0 && std::ranges::equal(memories_[size_t(s.memory)].source, begins[i].prompt.source);
+    const bool same_memory = s.memory >= 0 && memories_[size_t(s.memory)].holds(begins[i].prompt);
     if (memory_used_ && same_memory) {
       fresh.memory = s.memory;
     } else {
@@ -295,6 +313,9 @@ void Session::rollback(int32_t slot, int64_t count) {
   for (int64_t i = 0; i < kept; ++i) {
     require(s.sees[size_t(i)] <= kept,
             "rollback: {} tokens reach into what was read as a whole; take back less, or begin the slot anew", count);
+  }
+  if (!s.features.empty()) {
+    s.features.resize(size_t(std::count(s.ids.begin(), s.ids.begin() + kept, kFeatureRow) * model_.spec().features));
   }
   s.ids.resize(size_t(kept));
   s.sees.resize(size_t(kept));

@@ -10,6 +10,7 @@
 // go on, begin or end at any time (continuous batching), and what a slot answers depends on its own sequence only.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -43,6 +44,7 @@ struct Prompt {
   std::span<const int32_t> start;   // how the answer begins
   // Turn-blocked prefixes: [begin, end) of source that are seen both ways inside; none: the source is one.
   std::span<const std::pair<int32_t, int32_t>> turns = {};
+  std::span<const float> features = {};  // of the feature vectors in source (kFeatureRow), one after the other
 };
 
 class Session {
@@ -101,13 +103,19 @@ class Session {
   // A sequence: content row i has the id ids[i] and saw the rows [0, sees[i]).
   struct Sequence {
     std::vector<int32_t> ids, sees;
+    std::vector<float> features;
     int32_t prefix = 0;
     int32_t memory = -1;  // place of the encoder's keys
   };
   struct Memory {
     std::vector<int32_t> source;
+    std::vector<float> features;
     bool filled = false;
     int users = 0;
+
+    bool holds(const Prompt& p) const {
+      return filled && std::ranges::equal(source, p.source) && std::ranges::equal(features, p.features);
+    }
   };
   // Rows to compute: those of `sequence` from `past` on; logits behind the last or behind all of them.
   struct Work {
@@ -117,7 +125,7 @@ class Session {
   };
 
   Sequence sequence_of(const Prompt& prompt) const;
-  static int64_t common(const Sequence& old, const Sequence& fresh);
+  int64_t common(const Sequence& old, const Sequence& fresh) const;
   void encode(std::span<const Begin> begins);
   void release(Sequence& sequence);
   Logits compute(std::span<const Work> work);

@@ -1,5 +1,5 @@
 // Rows of tables: out[i] = scale table[ids[i]] + position_table[positions[i]] + type_table[types[i]].
-// A negative index adds nothing. S is the stream type.
+// A negative index adds nothing (a row without a token: a feature vector). S is the stream type.
 #pragma once
 
 #include "triarch/kernels/isa.h"
@@ -10,14 +10,14 @@ namespace triarch::kernels {
 template <class S>
 struct EmbeddingForward {
   int64_t rows = 0, cols = 0;
-  const int32_t* ids = nullptr;  // [rows], or null: no token part (rows that come from features keep out's value)
+  const int32_t* ids = nullptr;  // [rows]
   const S* table = nullptr;      // [vocabulary, cols]
   S scale = 1;
   const int32_t* positions = nullptr;  // [rows] or null
   const S* position_table = nullptr;   // [positions, cols] or null
   const int32_t* types = nullptr;      // [rows] or null
   const S* type_table = nullptr;       // [types, cols] or null
-  S* out = nullptr;                    // [rows, cols]; without ids it is added to
+  S* out = nullptr;                    // [rows, cols]
 };
 
 // table_gradient[ids[i]] += scale dout[i], in row order within fixed slices of columns, so that the

@@ -21,13 +21,13 @@ ops::Dropout dropout_at(const StackPass& pass, double rate, uint64_t site) {
 // x + f(norm(x)), or norm(x + f(x)). Pre-norm leaves the addition to the next norm, which does both in one walk.
 template <class F>
 ops::Residual sublayer(Context& ctx, const StackPass& pass, const NormLayer& norm, uint64_t site,
-                       const ops::Residual& in, F f) {
+                       const ops::Residual& in, bool skip, F f) {
   if (pass.spec.norm_place == NormPlace::pre) {
     ops::Normed n = apply(ctx, pass, norm, in.x, in.delta, site, true, false);
-    if (!pass.surgery.skip) return {f(n.y), {}, {}};
+    if (!skip) return {f(n.y), {}, {}};
     return {n.sum, f(n.y), {}};
   }
-  if (!pass.surgery.skip) {
+  if (!skip) {
     const ops::Normed n = apply(ctx, pass, norm, f(in.y), {}, site, false, true);
     return {n.y_stream, {}, n.y};
   }
@@ -72,14 +72,17 @@ ops::Normed apply(Context& ctx, const StackPass& pass, const NormLayer& norm, co
 }
 
 ops::Residual Block::forward(Context& ctx, const StackPass& pass, int64_t layer, const ops::Residual& in) const {
-  ops::Residual r = sublayer(ctx, pass, self_norm, site_of(pass, layer, 0), in,
+  const Surgery& left = pass.surgery;
+  const bool on_path = !left.path.empty();
+  if (on_path && left.path[size_t(layer)] == Surgery::kLeftOut) return in;
+  ops::Residual r = sublayer(ctx, pass, self_norm, site_of(pass, layer, 0), in, left.skip && !on_path,
                              [&](const Var& y) { return self_attention(ctx, pass, layer, y); });
   if (cross_q.weight) {
-    r = sublayer(ctx, pass, cross_norm, site_of(pass, layer, 1), r,
+    r = sublayer(ctx, pass, cross_norm, site_of(pass, layer, 1), r, left.skip,
                  [&](const Var& y) { return cross_attention(ctx, pass, layer, y); });
   }
-  if (!pass.surgery.feed_forward) return r;
-  return sublayer(ctx, pass, mlp_norm, site_of(pass, layer, 2), r,
+  if (!left.feed_forward) return r;
+  return sublayer(ctx, pass, mlp_norm, site_of(pass, layer, 2), r, left.skip,
                   [&](const Var& y) { return feed_forward(ctx, pass, y); });
 }
 
@@ -133,7 +136,7 @@ Var Block::self_attention(Context& ctx, const StackPass& pass, int64_t layer, co
     o.span = pass.relative_span;
   }
   o.dropout = dropout_at(pass, spec.attention_dropout, site_of(pass, layer, 3));
-  return apply(ctx, p, self_out, attend(ctx, pass, layer, false, o));
+  return attend(ctx, pass, layer, false, o);
 }
 
 Var Block::cross_attention(Context& ctx, const StackPass& pass, int64_t layer, const Var& y) const {
@@ -154,13 +157,25 @@ Var Block::cross_attention(Context& ctx, const StackPass& pass, int64_t layer, c
   o.begin[0] = pass.cross.begin[0].data();
   o.end[0] = pass.cross.end[0].data();
   o.dropout = dropout_at(pass, spec.attention_dropout, site_of(pass, layer, 4));
-  return apply(ctx, pass.parameters, cross_out, attend(ctx, pass, layer, true, o));
+  return attend(ctx, pass, layer, true, o);
 }
 
 Var Block::attend(Context& ctx, const StackPass& pass, int64_t layer, bool cross,
                   const ops::AttentionOperands& o) const {
   if (pass.observer && *pass.observer && !ctx.dry) (*pass.observer)(ctx, pass.stack, layer, cross, o);
-  return ops::attention(ctx, o);
+  const Var heads = ops::attention(ctx, o);
+  const Var out = cross ? apply(ctx, pass.parameters, cross_out, heads) : project(ctx, pass, layer, heads);
+  if (pass.output_observer && *pass.output_observer && !ctx.dry) (*pass.output_observer)(pass.stack, layer, cross, out);
+  return out;
+}
+
+Var Block::project(Context& ctx, const StackPass& pass, int64_t layer, const Var& heads) const {
+  const Parameters& p = pass.parameters;
+  if (pass.surgery.path.empty()) return apply(ctx, p, self_out, heads);
+  const int64_t width = pass.spec.head_dim, column = pass.surgery.path[size_t(layer)] * width;
+  return ops::linear(ctx, {heads.value.columns(column, width), nullptr},
+                     {p.operand(*self_out.weight).value.columns(column, width), nullptr},
+                     self_out.bias ? Var{p.stream(*self_out.bias).value, nullptr} : Var{});
 }
 
 Var Block::feed_forward(Context& ctx, const StackPass& pass, const Var& y) const {

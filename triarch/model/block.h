@@ -17,11 +17,18 @@ namespace triarch {
 // Shown the operands of every attention before it is computed; `cross`: its keys are the memory's.
 using AttentionObserver = std::function<void(Context& ctx, const StackSpec& stack, int64_t layer, bool cross,
                                              const ops::AttentionOperands& operands)>;
+// Shown what each attention adds to its rows: T [query rows, width], behind the output projection.
+using AttentionOutputObserver =
+    std::function<void(const StackSpec& stack, int64_t layer, bool cross, const Var& output)>;
 
 // What is left of a block, for studies; all of it, otherwise.
 struct Surgery {
   bool skip = true;          // false: f(norm(x)) in place of x + f(norm(x)). Where stream and operand are of one type.
   bool feed_forward = true;  // false: its sublayer is left out
+  // One path through the layers of the stack that predicts, in passes without gradients: the only head that is left in
+  // each, with no skip around it, or kLeftOut for a layer that is passed by. Empty: every head of every layer.
+  static constexpr int32_t kLeftOut = -1;
+  std::vector<int32_t> path = {};
 };
 
 struct LinearLayer {
@@ -49,9 +56,11 @@ struct StackPass {
   int64_t relative_span = 0;
   std::vector<double> frequencies;       // rotary
   std::vector<int32_t> table_positions;  // rows of the learned or sinusoidal table
+  std::vector<int32_t> feature_rows;     // rows that are feature vectors
   std::vector<int32_t> no_types;         // zeros, where there is a table of types and the rows have none
   Cache* cache = nullptr;
   const AttentionObserver* observer = nullptr;
+  const AttentionOutputObserver* output_observer = nullptr;
   Surgery surgery;
 
   Var memory;  // T [memory rows, width]: what cross attention reads, unless the cache has its keys
@@ -75,7 +84,10 @@ struct Block {
  private:
   Var self_attention(Context& ctx, const StackPass& pass, int64_t layer, const Var& y) const;
   Var cross_attention(Context& ctx, const StackPass& pass, int64_t layer, const Var& y) const;
+  // The attention and its output projection.
   Var attend(Context& ctx, const StackPass& pass, int64_t layer, bool cross, const ops::AttentionOperands& o) const;
+  // From what the heads read to what is added to the rows.
+  Var project(Context& ctx, const StackPass& pass, int64_t layer, const Var& heads) const;
   Var feed_forward(Context& ctx, const StackPass& pass, const Var& y) const;
 };
 

@@ -45,6 +45,11 @@ Model::Model(const ModelSpec& spec, Precision precision, bool with_gradients) : 
   const Builder b{spec_, parameters_};
   embedding_ = &b.table("embedding.weight", spec_.vocabulary);
   if (spec_.token_types > 0) types_ = &b.table("embedding.types.weight", spec_.token_types);
+  if (spec_.features > 0) {
+    features_ = b.linear("embedding.features", spec_.width, spec_.features, true);
+    // Vectors of numbers of unit size begin as large as tokens.
+    features_.weight->init_std = embedding_->init_std / std::sqrt(double(spec_.features));
+  }
   if (spec_.has_encoder()) encoder_ = build_stack(spec_.encoder, "encoder", false, nullptr);
   if (spec_.has_decoder()) {
     decoder_ = build_stack(spec_.decoder, "decoder", spec_.has_encoder(), spec_.share_stacks ? &encoder_ : nullptr);

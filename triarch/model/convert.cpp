@@ -24,7 +24,7 @@ ModelSpec meaning_of(const ModelSpec& full) {
   s.encoder = s.decoder = {};
   s.share_stacks = false;
   s.vocabulary = s.width = s.heads = s.kv_heads = s.mlp_width = s.max_positions = 1;
-  s.token_types = s.classes = s.tags = 0;
+  s.token_types = s.features = s.classes = s.tags = 0;
   s.labels.clear();
   s.pooling = plain.pooling;
   s.tied = s.head_bias = s.head_transform = s.pooler = false;

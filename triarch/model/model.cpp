@@ -12,7 +12,8 @@ namespace {
 const Var kNone;
 
 // A constant as a tensor of the arena.
-Tensor constant(Context& ctx, const std::vector<double>& values, int64_t rows, int64_t cols) {
+template <class E>
+Tensor constant(Context& ctx, const std::vector<E>& values, int64_t rows, int64_t cols) {
   Tensor t = ctx.operand(rows, cols);
   if (ctx.dry) return t;
   dispatch(ctx.precision, [&]<class S, class T>() {
@@ -29,11 +30,22 @@ std::shared_ptr<StackPass> Model::pass_of(Context& ctx, const Stack& stack, cons
   auto pass = std::make_shared<StackPass>(spec_, *stack.spec, parameters_, rows);
   pass->cache = cache;
   pass->observer = &attention_observer;
+  pass->output_observer = &attention_output_observer;
   pass->surgery = surgery;
+  if (stack.spec != &spec_.last()) pass->surgery.path.clear();
+  require(surgery.path.empty() || int64_t(surgery.path.size()) == spec_.last().layers,
+          "surgery: expected a path of {} layers, found {}", spec_.last().layers, surgery.path.size());
   pass->self.push_back(self_intervals(*stack.spec, 0, rows));
   if (stack.spec->alternate) pass->self.push_back(self_intervals(*stack.spec, 1, rows));
   int32_t longest = 0;
   for (int32_t p : rows.positions) longest = std::max(longest, p);
+  for (int64_t i = 0; i < rows.size(); ++i) {
+    if (rows.ids[size_t(i)] == kFeatureRow) pass->feature_rows.push_back(int32_t(i));
+  }
+  require(rows.features.size() == pass->feature_rows.size() * size_t(spec_.features) &&
+              (spec_.features > 0 || pass->feature_rows.empty()),
+          "model: expected a feature vector of {} numbers for each of {} rows, found {} numbers", spec_.features,
+          pass->feature_rows.size(), rows.features.size());
   switch (spec_.position) {
     case PositionKind::rotary:
       pass->frequencies = rotary_frequencies(spec_.head_dim, spec_.rotary_base);
@@ -94,6 +106,10 @@ Var Model::run(Context& ctx, const Stack& stack, const std::shared_ptr<StackPass
     types = {parameters_.stream(*types_), (rows.types.empty() ? pass->no_types : rows.types).data()};
   }
   Var x = ops::embedding(ctx, rows.size(), tokens, spec_.embedding_scale, positions, types);
+  if (!pass->feature_rows.empty()) {
+    const Var features{constant(ctx, rows.features, int64_t(pass->feature_rows.size()), spec_.features), nullptr};
+    ops::add_rows(ctx, x, apply(ctx, parameters_, features_, features), pass->feature_rows);
+  }
 
   ops::Residual r;
   const bool post = spec_.norm_place == NormPlace::post;

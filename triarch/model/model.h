@@ -41,6 +41,7 @@ class Model {
   // stream where norms come first; y where they come last. Valid during the call.
   std::function<void(const StackSpec& stack, int64_t layer, const ops::Residual& rows)> observer;
   AttentionObserver attention_observer;
+  AttentionOutputObserver attention_output_observer;
   Surgery surgery;
 
   // T [rows, width]: the last hidden rows of the encoder.
@@ -81,6 +82,7 @@ class Model {
   Parameters parameters_;
   Parameter* embedding_ = nullptr;
   Parameter* types_ = nullptr;
+  LinearLayer features_;  // embeds feature vectors
   Stack encoder_, decoder_;
   LinearLayer head_transform_, head_, pooler_, classes_, tags_;
   NormLayer head_norm_;

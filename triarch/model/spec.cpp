@@ -27,6 +27,7 @@ void ModelSpec::check() const {
     wrong("relative_buckets", fmt::format("expected at least 4, found {}", relative_buckets));
   }
   if (max_positions < 1) wrong("max_positions", fmt::format("expected at least 1, found {}", max_positions));
+  if (features < 0) wrong("features", fmt::format("expected 0 or more, found {}", features));
   if (dropout < 0 || dropout >= 1) wrong("dropout", fmt::format("expected a rate in [0, 1), found {}", dropout));
   if (attention_dropout < 0 || attention_dropout >= 1) {
     wrong("attention_dropout", fmt::format("expected a rate in [0, 1), found {}", attention_dropout));

@@ -88,6 +88,7 @@ struct ModelSpec {
   int64_t relative_max_distance = 128;
   int64_t position_offset = 0;  // BART's learned table starts at row 2
   int64_t token_types = 0;      // BERT: 2
+  int64_t features = 0;  // > 0: rows may be feature vectors of so many numbers (data/batch.h), embedded by a layer
 
   double attention_scale = 0;  // 0: 1 / sqrt(head_dim); T5: 1
   double embedding_scale = 1;
@@ -143,6 +144,7 @@ struct ModelSpec {
     v("relative_max_distance", relative_max_distance, "distance from which all share a bucket");
     v("position_offset", position_offset, "first row used of a learned position table");
     v("token_types", token_types, "number of token types; 0: none");
+    v("features", features, "numbers in a feature vector (frame, patch) that may stand for a token; 0: tokens only");
     v("attention_scale", attention_scale, "scale of the scores; 0: 1/sqrt(head_dim)");
     v("embedding_scale", embedding_scale, "factor on token embeddings");
     v("logit_scale", logit_scale, "factor on the logits");

@@ -229,10 +229,9 @@ std::string comparison_page(std::string_view report_json) {
 
   if (std::ranges::any_of(report.at("contenders"), [](const json& c) { return !c.at("attention").empty(); })) {
     add("<h2>Attention</h2><p class=\"soft\">Who looks at whom on the same text, mean over the heads of a layer, from "
-        "the "
-        "run with seed 1: a row for each token that looks, a column for each that it may see; darker is more. Point at "
-        "a "
-        "cell to read it.</p><div id=\"attention\"></div>");
+        "the run with seed 1: a row for each token that looks, a column for each that is looked at; stronger is more. "
+        "What lies outside of what a row may look at is hatched. Point at a row to read the text as it sees "
+        "it.</p><div id=\"attention\"></div>");
   }
 
   add("<h2>What was equal, and what was not</h2><div class=\"columns\"><div><h3>Equal</h3>" +

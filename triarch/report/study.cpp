@@ -31,6 +31,24 @@ std::string lines(const json& list, const char* before, const char* after) {
   return out;
 }
 
+// Pictures with what was said about them; study.js draws them.
+std::string exhibits_of(const json& study) {
+  if (!study.contains("exhibits") || study["exhibits"].empty()) return "";
+  std::string out = "<h2>What was shown, and what was said about it</h2><div class=\"exhibits\">";
+  for (const json& e : study["exhibits"]) {
+    const std::string truth = text_of(e, "truth");
+    out += fmt::format("<figure><canvas></canvas><figcaption>{}<br><strong>{}</strong></figcaption><ul>",
+                       escaped(text_of(e, "asked")), escaped(truth));
+    for (const json& s : e.at("said")) {
+      const std::string what = text_of(s, "what");
+      out += fmt::format("<li{}><span class=\"soft\">{}:</span> {}</li>", what == truth ? "" : " class=\"wrong\"",
+                         escaped(text_of(s, "who")), escaped(what));
+    }
+    out += "</ul></figure>";
+  }
+  return out + "</div>";
+}
+
 }  // namespace
 
 std::string study_text(std::string_view text) {
@@ -58,6 +76,10 @@ std::string study_page(std::string_view text) {
                                  escaped(text_of(study, "title")), escaped(text_of(study, "question")));
   for (const json& f : study.at("findings")) body += "<p>" + escaped(f.get<std::string>()) + "</p>";
   body += "</div>";
+  for (const json& d : study.value("drawings", json::array())) {
+    body += fmt::format("<figure><figcaption>{}</figcaption>{}</figure>\n", escaped(text_of(d, "title")),
+                        d.at("svg").get<std::string>());
+  }
   int number = 0;
   for (const json& c : study.at("charts")) {
     body += fmt::format(
@@ -67,9 +89,11 @@ std::string study_page(std::string_view text) {
   if (!study.at("pictures").empty()) {
     body +=
         "<h2>Attention</h2><p class=\"soft\">A row for each token that looks, a column for each that is looked at; "
-        "what a "
-        "token cannot see is left empty; stronger is more. Point at a cell to read it.</p><div id=\"attention\"></div>";
+        "stronger is more. The line is the border of what a row may look at, and what lies outside is hatched. Point "
+        "at "
+        "a row to read the text as it sees it.</p><div id=\"attention\"></div>";
   }
+  body += exhibits_of(study);
   for (const json& t : study.at("tables")) {
     body += fmt::format("<h2>{}</h2>", escaped(text_of(t, "title"))) + page_rows(rows_of(t), " class=\"tight\"");
   }

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "triarch/inference/attention_maps.h"
-
 namespace triarch {
 namespace {
 
@@ -17,10 +15,13 @@ std::vector<std::string> cells(const AttentionMap& m, int64_t begin, int64_t end
     std::string row;
     for (size_t k = 0; k < m.keys.size(); ++k) {
       double sum = 0;
-      for (int64_t h = begin; h < end; ++h) sum += m.at(h, q, k);
+      bool seen = false;
+      for (int64_t h = begin; h < end; ++h) {
+        sum += m.at(h, q, k);
+        seen = seen || m.sees(h, q, k);
+      }
       const int level = std::clamp(int(std::lround(255 * sum / double(end - begin))), 0, 255);
-      // Softmax gives whatever is seen more than nothing.
-      row += sum == 0 ? "--" : fmt::format("{:02x}", level);
+      row += seen ? fmt::format("{:02x}", level) : "--";
     }
     rows.push_back(row);
   }
@@ -29,7 +30,7 @@ std::vector<std::string> cells(const AttentionMap& m, int64_t begin, int64_t end
 
 }  // namespace
 
-std::vector<AttentionPicture> attention_pictures(Model& model, const Tokenizer& tokenizer, const Example& example,
+std::vector<AttentionPicture> attention_pictures(std::span<const AttentionMap> maps, const Tokenizer& tokenizer,
                                                  bool each_head) {
   const auto words = [&](const std::vector<int32_t>& ids) {
     std::vector<std::string> out;
@@ -37,11 +38,17 @@ std::vector<AttentionPicture> attention_pictures(Model& model, const Tokenizer& 
     return out;
   };
   std::vector<AttentionPicture> out;
-  for (const AttentionMap& m : attention_maps(model, tokenizer.specials(), example)) {
+  for (const AttentionMap& m : maps) {
     const std::string title = fmt::format("{} {}", m.cross ? "cross" : m.stack, m.layer + 1);
-    for (int64_t h = 0; h < (each_head ? m.heads : 1); ++h) {
-      out.push_back({each_head ? fmt::format("{}, head {}", title, h + 1) : title, words(m.queries), words(m.keys),
-                     each_head ? cells(m, h, h + 1) : cells(m, 0, m.heads)});
+    // Heads that may look at different things are not averaged.
+    const int64_t pictures = each_head ? m.heads : m.classes;
+    for (int64_t p = 0; p < pictures; ++p) {
+      const std::string which = each_head        ? fmt::format(", head {}", p + 1)
+                                : m.classes == 1 ? ""
+                                : p == 0         ? ", forward heads"
+                                                 : ", backward heads";
+      out.push_back({title + which, words(m.queries), words(m.keys),
+                     cells(m, p * m.heads / pictures, (p + 1) * m.heads / pictures)});
     }
   }
   return out;

@@ -2,6 +2,7 @@
 // measured beside the formulas.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,10 +15,14 @@ struct CacheOptions {
   int64_t width = 256, layers = 4;
   std::vector<int64_t> lengths = {64, 128, 256, 512, 1024};  // tokens of context
   int64_t generated = 17;                                    // tokens behind it
+  int64_t turns = 8, user = 16, answer = 8;                  // of a conversation, and tokens of each
   int64_t repeats = 3;
 };
 
-// Weights do not matter to cost, so models as they begin are measured.
-StudyReport cache_study(const CacheOptions& options = {});
+// Weights do not matter to cost, so models as they begin are measured. Nothing if a signal stopped it.
+std::optional<StudyReport> cache_study(const CacheOptions& options = {});
+
+// About what it will take, from reading the shortest context once.
+double cache_seconds(const CacheOptions& options);
 
 }  // namespace triarch

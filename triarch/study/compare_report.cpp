@@ -120,7 +120,7 @@ std::string command_of(const CompareConfig& config) {
   const std::vector<Field> is = flatten(fields_of(now)), was = flatten(fields_of(usual));
   for (const Field& f : is) {
     const auto before = std::ranges::find(was, f.name, &Field::name);
-    if (f.kind != Field::Kind::scalar || before == was.end() || f.print() == before->print()) continue;
+    if (f.kind() != Field::Kind::scalar || before == was.end() || f.print() == before->print()) continue;
     if (f.name == "tokens" || f.name == "seconds" || f.name == "hash" || f.name == "sweep") continue;
     std::string flag = f.name;
     std::ranges::replace(flag, '_', '-');

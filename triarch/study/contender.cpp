@@ -18,14 +18,32 @@ ObjectiveSpec objective_of(ObjectiveKind kind) {
   return o;
 }
 
+// What families have it.
+bool fits(Variant variant, Family family) {
+  const bool encoder = family == Family::encoder, both = family == Family::encoder_decoder;
+  switch (variant) {
+    case Variant::plain:
+      return true;
+    case Variant::shared:
+    case Variant::half:
+      return both;
+    case Variant::forward_backward:
+    case Variant::forward_backward_layers:
+      return encoder || both || family == Family::prefix;
+    case Variant::causal:
+      return encoder || both;
+  }
+  return false;
+}
+
 Contender contender(Family family, const std::vector<ObjectiveKind>& kinds, Variant variant = Variant::plain) {
-  const bool both = family == Family::encoder_decoder, fits = variant == Variant::forward_backward
-                                                                  ? family == Family::encoder
-                                                                  : variant == Variant::plain || both;
-  if (!fits) {
-    fail(ExitCode::usage,
-         "contenders: expected shared or half of an encoder_decoder, or forward_backward of an encoder, found {} of {}",
-         enum_name(variant), enum_name(family));
+  if (!fits(variant, family)) {
+    std::vector<std::string> known;
+    for (const auto& [value, name] : EnumNames<Variant>::table) {
+      if (fits(value, family)) known.emplace_back(name);
+    }
+    fail(ExitCode::usage, "contenders: expected of {} one of {}, found {}", enum_name(family), fmt::join(known, ", "),
+         enum_name(variant));
   }
   Contender c;
   c.family = family;
@@ -94,7 +112,11 @@ std::string Contender::title() const {
   std::string s = title_of(family);
   if (variant == Variant::shared) s = "shared " + s;
   if (variant == Variant::half) s = "half-depth " + s;
-  if (variant == Variant::forward_backward) s = "forward-backward " + s;
+  const std::string look = variant == Variant::causal                    ? "causal"
+                           : variant == Variant::forward_backward        ? "forward-backward"
+                           : variant == Variant::forward_backward_layers ? "layerwise forward-backward"
+                                                                         : "";
+  if (!look.empty()) s = family == Family::encoder_decoder ? fmt::format("{}, {} encoder", s, look) : look + " " + s;
   s += " (";
   for (size_t i = 0; i < objectives.size(); ++i) s += (i == 0 ? "" : " + ") + title_of(objectives[i].kind);
   return s + ")";
@@ -202,7 +224,12 @@ ModelSpec model_of(const Contender& contender, const std::string& preset_name, i
   if (contender.width > 0) width = contender.width;
   ModelSpec spec = preset(preset_name, contender.family, width, half ? std::max<int64_t>(1, layers / 2) : layers);
   spec.share_stacks = contender.variant == Variant::shared;
-  if (contender.variant == Variant::forward_backward) spec.encoder.visibility = Visibility::forward_backward;
+  StackSpec& source = spec.has_encoder() ? spec.encoder : spec.decoder;  // the stack that reads what is given
+  source.alternate = contender.variant == Variant::forward_backward_layers;
+  if (source.alternate || contender.variant == Variant::forward_backward) {
+    source.visibility = Visibility::forward_backward;
+  }
+  if (contender.variant == Variant::causal) source.visibility = Visibility::causal;
   spec.vocabulary = vocabulary;
   // A reconstruction asked for a suffix is the longest sequence: start, first half and second half.
   spec.max_positions = 2 * context + 16;

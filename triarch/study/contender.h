@@ -14,16 +14,23 @@ namespace triarch {
 // What of the shared shape a contender changes.
 enum class Variant : uint8_t {
   plain,
-  shared,            // an encoder-decoder whose stacks have the same weights (T5, table 2: P parameters, not 2P)
-  half,              // an encoder-decoder with half of the layers in each stack (half of the operations)
-  forward_backward,  // an encoder whose heads look forward or backward, not both
+  shared,  // an encoder-decoder whose stacks have the same weights (T5, table 2: P parameters, not 2P)
+  half,    // an encoder-decoder with half of the layers in each stack (half of the operations)
+  // What an encoder's rows look at, be it alone or before a decoder, or those of a prefix: half of the heads to the
+  // left and half to the right; or all of them, in layers by turns (Su 2023, kexue.fm 9529); or to the left only.
+  forward_backward,
+  forward_backward_layers,
+  causal,
 };
 template <>
 struct EnumNames<Variant> {
-  static constexpr std::pair<Variant, const char*> table[] = {{Variant::plain, "plain"},
-                                                              {Variant::shared, "shared"},
-                                                              {Variant::half, "half"},
-                                                              {Variant::forward_backward, "forward_backward"}};
+  static constexpr std::pair<Variant, const char*> table[] = {
+      {Variant::plain, "plain"},
+      {Variant::shared, "shared"},
+      {Variant::half, "half"},
+      {Variant::forward_backward, "forward_backward"},
+      {Variant::forward_backward_layers, "forward_backward_layers"},
+      {Variant::causal, "causal"}};
 };
 
 struct Contender {
@@ -45,7 +52,7 @@ struct Contender {
   void fields(V& v) {
     v("name", name, "name in tables and of files");
     v("family", family, "encoder, causal, prefix, encoder_decoder or permutation");
-    v("variant", variant, "plain, shared, half or forward_backward");
+    v("variant", variant, "plain, shared, half, forward_backward, forward_backward_layers or causal");
     v("objectives", objectives, "a mixture of objectives");
     v("rate", rate, "its learning rates, as a share of the comparison's; 0: what suits its kind");
     v("token_share", token_share, "tokens it sees, as a share of the comparison's");

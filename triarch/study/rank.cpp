@@ -6,39 +6,16 @@
 #include <cmath>
 #include <map>
 
-#include "triarch/base/error.h"
+#include "triarch/base/clock.h"
 #include "triarch/base/random.h"
-#include "triarch/inference/attention_maps.h"
-#include "triarch/inference/score.h"
-#include "triarch/study/spectrum.h"
+#include "triarch/base/signals.h"
+#include "triarch/base/threads.h"
+#include "triarch/study/rank_models.h"
+#include "triarch/study/trial_parts.h"
+#include "triarch/study/workers.h"
 
 namespace triarch {
 namespace {
-
-// Sums of figures, as shares of the length where they grow with it.
-struct Sum {
-  double n = 0, rank = 0, effective = 0, log_condition = 0, log_determinant = 0, entropy = 0;
-  void add(const Spectrum& s, double length) {
-    n += 1;
-    rank += s.rank / length;
-    effective += s.effective_rank / length;
-    log_condition += std::log10(s.condition);
-    log_determinant += s.log_determinant / length;
-    entropy += s.entropy;
-  }
-  std::vector<std::string> cells() const {
-    return {fmt::format("{:.0f} %", 100 * rank / n), fmt::format("{:.1f} %", 100 * effective / n),
-            fmt::format("{:.1f}", log_condition / n), fmt::format("{:.2f}", log_determinant / n),
-            fmt::format("{:.2f}", entropy / n)};
-  }
-};
-const std::vector<std::string> kHeads = {"rank of n", "effective rank of n", "log10 smin/smax", "ln |det| / n",
-                                         "entropy, nats"};
-
-std::vector<std::string> joined(std::vector<std::string> a, const std::vector<std::string>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
 
 enum class Seen : uint8_t { both_sides, left, mixed };
 constexpr std::pair<Seen, const char*> kSeen[] = {
@@ -69,11 +46,13 @@ std::vector<double> constructed(Seen seen, int64_t n, int64_t d, double scale, K
   return out;
 }
 
-void add_constructed(const RankOptions& o, StudyReport& r) {
+// False if a signal stopped it.
+bool add_constructed(const RankOptions& o, StudyReport& r) {
   const Key key(1, Purpose::test);
   std::map<std::pair<Seen, double>, double> by_scale;
+  std::map<Seen, std::vector<double>> shares;  // effective rank / n of each draw, logits of deviation 1
   StudyTable table{"Constructed: logits q.k / sqrt(d) of random vectors, by what a token sees",
-                   joined({"seen", "n", "deviation of logits"}, kHeads),
+                   joined({"seen", "n", "deviation of logits"}, SpectrumSum::heads()),
                    {}};
   StudyChart scale_chart{"Constructed maps by the scale of their logits, n = " + std::to_string(o.lengths.back()),
                          "standard deviation of the logits", "effective rank / n", true};
@@ -82,25 +61,32 @@ void add_constructed(const RankOptions& o, StudyReport& r) {
     StudySeries by, along;
     by.label = along.label = name;
     const auto measure = [&](int64_t n, double scale) {
-      Sum sum;
-      for (int64_t draw = 0; draw < o.draws; ++draw) {
-        sum.add(spectrum_of(constructed(seen, n, o.head_dim, scale, key.with(uint64_t(n)).with(uint64_t(draw))), n),
-                double(n));
+      std::vector<Spectrum> draws(static_cast<size_t>(o.draws));
+      each_on_a_thread(std::min<int>(thread_count(), int(o.draws)), o.draws, [&](int64_t d) {
+        draws[size_t(d)] =
+            spectrum_of(constructed(seen, n, o.head_dim, scale, key.with(uint64_t(n)).with(uint64_t(d))), n);
+      });
+      SpectrumSum sum;
+      for (const Spectrum& s : draws) {
+        sum.add(s, double(n));
+        if (scale == 1 && n == o.lengths.back()) shares[seen].push_back(s.effective_rank / double(n));
       }
       return sum;
     };
     for (double scale : o.scales) {
-      const Sum s = measure(o.lengths.back(), scale);
+      if (stop_signal() != 0) return false;
+      const SpectrumSum s = measure(o.lengths.back(), scale);
       table.rows.push_back(joined({name, std::to_string(o.lengths.back()), fmt::format("{}", scale)}, s.cells()));
       by.x.push_back(scale);
-      by.y.push_back(s.effective / s.n);
-      by_scale[{seen, scale}] = s.effective / s.n;
+      by.y.push_back(s.effective_rank());
+      by_scale[{seen, scale}] = s.effective_rank();
     }
     for (int64_t n : o.lengths) {
-      const Sum s = measure(n, 1);
+      if (stop_signal() != 0) return false;
+      const SpectrumSum s = measure(n, 1);
       if (n != o.lengths.back()) table.rows.push_back(joined({name, std::to_string(n), "1"}, s.cells()));
       along.x.push_back(double(n));
-      along.y.push_back(s.effective / s.n);
+      along.y.push_back(s.effective_rank());
     }
     scale_chart.series.push_back(by);
     length_chart.series.push_back(along);
@@ -108,6 +94,15 @@ void add_constructed(const RankOptions& o, StudyReport& r) {
   r.tables.push_back(table);
   r.charts.push_back(scale_chart);
   r.charts.push_back(length_chart);
+  if (shares[Seen::left].size() > 1) {
+    const Difference d = difference(estimate_of(shares[Seen::left]), estimate_of(shares[Seen::both_sides]));
+    r.evidence.push_back(
+        {"rank", verdict_on(d, true),
+         fmt::format("A causal map is never singular (a triangle), but at logits of deviation 1 its effective rank is "
+                     "{:.1f} % of n against {:.1f} % with both sides in sight: {} (n {}, {} draws).",
+                     100 * mean(shares[Seen::left]), 100 * mean(shares[Seen::both_sides]), in_words(d),
+                     o.lengths.back(), shares[Seen::left].size())});
+  }
   double turns = -1;  // the first scale from which looking to both sides keeps more
   for (double scale : o.scales) {
     if (turns < 0 && by_scale[{Seen::both_sides, scale}] > by_scale[{Seen::left, scale}]) turns = scale;
@@ -120,49 +115,7 @@ void add_constructed(const RankOptions& o, StudyReport& r) {
           : fmt::format("Its effective rank is larger only while attention is nearly uniform: from logits of deviation "
                         "{} on, maps that see both sides have more ({:.0f} % of n against {:.0f} % there).",
                         turns, 100 * by_scale[{Seen::both_sides, turns}], 100 * by_scale[{Seen::left, turns}]));
-}
-
-void add_models(std::span<const StudiedModel> models, StudyReport& r) {
-  StudyTable table{
-      "Models: self attention by layer, mean over heads and texts", joined({"model", "layer"}, kHeads), {}};
-  table.head.push_back("heads averaged: effective rank");
-  StudyChart chart{"Models' self attention by layer", "layer", "effective rank / n"};
-  for (const StudiedModel& m : models) {
-    struct Of {
-      Sum heads, averaged;
-    };
-    std::map<std::pair<std::string, int64_t>, Of> layers;
-    for (const std::vector<int32_t>& text : m.texts) {
-      for (const AttentionMap& map :
-           attention_maps(*m.model, m.tokenizer->specials(), looked_at(m.model->spec(), text))) {
-        const auto n = int64_t(map.queries.size());
-        if (map.cross || int64_t(map.keys.size()) != n) continue;
-        Of& of = layers[{map.stack, map.layer}];
-        std::vector<double> mean(size_t(n * n), 0.0);
-        for (int64_t h = 0; h < map.heads; ++h) {
-          const std::span one(map.probability.data() + h * n * n, size_t(n * n));
-          of.heads.add(spectrum_of(one, n), double(n));
-          for (size_t i = 0; i < one.size(); ++i) mean[i] += one[i] / double(map.heads);
-        }
-        of.averaged.add(spectrum_of(mean, n), double(n));
-      }
-    }
-    std::map<std::string, StudySeries> lines;
-    for (const auto& [at, of] : layers) {
-      const auto& [stack, layer] = at;
-      table.rows.push_back(joined({m.title, fmt::format("{} {}", stack, layer + 1)}, of.heads.cells()));
-      table.rows.back().push_back(fmt::format("{:.1f} %", 100 * of.averaged.effective / of.averaged.n));
-      StudySeries& line = lines[stack];
-      line.label = lines.size() > 1 || m.model->spec().has_encoder() == m.model->spec().has_decoder()
-                       ? m.title + ", " + stack
-                       : m.title;
-      line.x.push_back(double(layer + 1));
-      line.y.push_back(of.heads.effective / of.heads.n);
-    }
-    for (auto& [stack, line] : lines) chart.series.push_back(std::move(line));
-  }
-  r.tables.push_back(table);
-  r.charts.push_back(chart);
+  return true;
 }
 
 }  // namespace
@@ -176,14 +129,14 @@ Example looked_at(const ModelSpec& spec, std::span<const int32_t> ids) {
   return e;
 }
 
-StudyReport rank_study(std::span<const StudiedModel> models, const RankOptions& options) {
+std::optional<StudyReport> rank_study(std::span<const StudiedModel> models, const RankOptions& options) {
   StudyReport r;
   r.name = "rank";
   r.title = "The rank of attention";
   r.question = "Is causal attention full rank, and attention to both sides low rank?";
   r.source = "Su Jianlin, kexue.fm 9529 (2023); effective rank: Roy and Vetterli, EUSIPCO 2007.";
-  add_constructed(options, r);
-  if (!models.empty()) add_models(models, r);
+  if (!add_constructed(options, r)) return std::nullopt;
+  if (!models.empty() && !add_models(models, options, r)) return std::nullopt;
   r.method = {
       "Rank: singular values above n eps smax, with float32's eps. Effective rank: exp of the entropy of the singular "
       "values as shares of their sum. smin below 1e-16 smax is rounding, and counted as that. ln |det|: of triangles "
@@ -194,7 +147,11 @@ StudyReport rank_study(std::span<const StudiedModel> models, const RankOptions& 
           "forward and a backward head: half of the heads see the left, half the right; here the mean of two such "
           "maps.",
           options.head_dim, options.draws),
-      "Models: their own maps over held-out texts, in the arithmetic of the model, singular values in float64."};
+      "Models: their own maps over held-out texts, in the arithmetic of the model, singular values in float64. By "
+      "scale: "
+      "each layer's scores are multiplied, over the rows that it has without that (position biases stay); by length: "
+      "the "
+      "beginnings of the texts that are long enough."};
   r.limits = {
       "A map's rank says what it may keep, not what a model does with it: values, other heads, the residual stream and "
       "the "
@@ -204,51 +161,14 @@ StudyReport rank_study(std::span<const StudiedModel> models, const RankOptions& 
   return r;
 }
 
-StudyReport attention_study(std::span<const StudiedModel> models, bool each_head) {
-  StudyReport r;
-  r.name = "attention";
-  r.title = "Inside attention";
-  r.question = "Who looks at whom?";
-  r.source = "The models' own softmax, asked with unit vectors in place of values.";
-  for (const StudiedModel& m : models) {
-    require(!m.texts.empty(), "study attention: expected a text for {}, found none", m.title);
-    const Example e = looked_at(m.model->spec(), m.texts.front());
-    r.pictures.push_back({m.title, attention_pictures(*m.model, *m.tokenizer, e, each_head)});
-    if (m.model->spec().family == Family::encoder) continue;
-    // What it expected of each token that it predicts.
-    const std::vector<ScoreItem> items = {{e.source, e.target, {}}};
-    const Score s = score(*m.model, *m.tokenizer, items).front();
-    const std::vector<int32_t>& ids = m.texts.front();
-    // Models of other tokenizers get a table of their own.
-    const auto word = [&](int32_t id) { return m.tokenizer->decode(std::vector<int32_t>{id}, true); };
-    std::vector<std::string> tokens;
-    for (int32_t id : ids) tokens.push_back(word(id));
-    const auto same = [&](const StudyTable& t) {
-      return std::ranges::equal(t.rows, tokens, {}, [](const auto& row) { return row.front(); });
-    };
-    auto table = std::ranges::find_if(r.tables, same);
-    if (table == r.tables.end()) {
-      StudyTable t{"Probability of each token given what precedes it, and the likeliest one", {"token"}, {}};
-      for (const std::string& token : tokens) t.rows.push_back({token});
-      r.tables.push_back(std::move(t));
-      table = r.tables.end() - 1;
-    }
-    table->head.push_back(m.title);
-    for (size_t i = 0; i < ids.size(); ++i) {
-      const size_t at = i - e.source.size();
-      table->rows[i].push_back(i < e.source.size()
-                                   ? "given"
-                                   : fmt::format("{:.3f} {}", std::exp(s.log_probabilities[at]), word(s.best[at])));
-    }
-  }
-  size_t attentions = 0;
-  for (const PictureGroup& g : r.pictures) attentions += g.pictures.size();
-  r.findings.push_back(fmt::format("{} attentions of {} on one text.", attentions,
-                                   models.size() == 1 ? models[0].title : fmt::format("{} models", models.size())));
-  r.method = {each_head ? "Every head of every layer." : "Mean over the heads of each layer; --heads shows each."};
-  r.limits = {"One text. Where a model looks does not say what it does with what it sees."};
-  r.command = "triarch study attention";
-  return r;
+double rank_seconds(const RankOptions& o) {
+  const Stopwatch watch;
+  const int64_t longest = o.lengths.back();
+  spectrum_of(constructed(Seen::both_sides, longest, o.head_dim, 1, Key(1, Purpose::test)), longest);
+  double maps = double(o.scales.size());  // of the longest; others cost as their cube
+  for (int64_t n : o.lengths) maps += std::pow(double(n) / double(longest), 3);
+  const double each = maps * double(o.draws) * double(std::size(kSeen));
+  return watch.seconds() * each / double(std::min<int64_t>(thread_count(), o.draws));
 }
 
 }  // namespace triarch

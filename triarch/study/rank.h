@@ -5,6 +5,7 @@
 // scale and by length, and on models' maps over a text.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,11 +27,15 @@ struct RankOptions {
   std::vector<int64_t> lengths = {32, 64, 128, 256};
   std::vector<double> scales = {0.05, 0.25, 0.5, 1, 2, 3};  // standard deviations of the logits
   int64_t head_dim = 32;
-  int64_t draws = 4;  // of each constructed matrix
+  int64_t draws = 4;                                               // of each constructed matrix
+  std::vector<double> sharpness = {0.125, 0.25, 0.5, 1, 2, 4, 8};  // what models' scores are multiplied by
 };
 
-// The models may be none.
-StudyReport rank_study(std::span<const StudiedModel> models, const RankOptions& options = {});
+// The models may be none. Nothing if a signal stopped it.
+std::optional<StudyReport> rank_study(std::span<const StudiedModel> models, const RankOptions& options = {});
+
+// About what the constructed maps will take, from one of the longest.
+double rank_seconds(const RankOptions& options);
 
 // Maps of every attention of the models over the first text of each (study attention).
 StudyReport attention_study(std::span<const StudiedModel> models, bool each_head);

@@ -100,7 +100,7 @@ std::vector<AttentionPicture> attention_of(Model& model, const Tokenizer& tokeni
   } else {
     example.target = rest;
   }
-  return attention_pictures(model, tokenizer, example, false);
+  return attention_pictures(attention_maps(model, tokenizer.specials(), example), tokenizer, false);
 }
 
 }  // namespace triarch

@@ -162,7 +162,7 @@ class Trial {
         heads_(heads_of(contender, in)),
         instruction_tokens_(in.instructions ? std::llround(double(in.instruction_tokens) * contender.token_share) : 0),
         work_(events, pretraining_.tokens() + instruction_tokens_ + int64_t(heads_.size()) * in.head_tokens +
-                          (asks_ ? (in.instructions ? 2 : 1) * Work::of_questions(in.tasks) : 0)) {
+                          (asks_ ? times_asked() * Work::of_questions(in.tasks) : 0)) {
     learner_.model().parameters().initialise(seed);
     out_.contender = contender.name;
     out_.seed = seed;
@@ -171,18 +171,17 @@ class Trial {
 
   TrialResult run() {
     try {
-      learn(pretraining_, 1, out_, [&](int64_t step, int64_t steps) {
-        if (step * in_.points / steps != (step - 1) * in_.points / steps) point();
-      });
+      learn(pretraining_, 1, out_, in_.points, out_.curve);
       measure_pretrained();
       if (in_.instructions) {
         Finetuned& f = out_.finetuned.emplace_back();
         const Curriculum instructions({{in_.instructions, instruction_tokens_}}, 0, in_.step_tokens, out_.seed);
-        learn(instructions, in_.finetune_rate, f, [](int64_t, int64_t) {});
-        // Whatever it learnt before, prompts and their answers have shown it plain continuation.
+        // Whatever it learnt before, prompts and their answers show it plain continuation.
         if (format_ != SuffixFormat::none) format_ = SuffixFormat::continuation;
+        learn(instructions, in_.finetune_rate, f, in_.finetune_points, f.curve);
         f.suffix_losses = suffix();
         f.answers = answers();
+        f.exact = exact();
       }
     } catch (const Error& e) {
       if (e.code != ExitCode::diverged) throw;
@@ -192,8 +191,14 @@ class Trial {
   }
 
  private:
-  template <class AfterStep>
-  void learn(const Curriculum& curriculum, double rate, Counters& c, AfterStep after) {
+  // How often all questions are answered.
+  int64_t times_asked() const {
+    const int64_t stages = in_.instructions ? 2 : 1;
+    return in_.ask_at_points ? stages + in_.points + in_.finetune_points : stages;
+  }
+
+  // With so many points of its curve.
+  void learn(const Curriculum& curriculum, double rate, Counters& c, int64_t points, std::vector<CurvePoint>& curve) {
     const int64_t steps = curriculum.steps();
     size_t state_bytes = 0;
     for (int64_t i = 0; i < steps; ++i) {
@@ -210,29 +215,33 @@ class Trial {
       c.tokens += tally.tokens;
       c.targets += int64_t(tally.weight);
       c.flops += tally.flops;
+      c.examples += std::ranges::count_if(
+          curriculum.step(i), [&](const Curriculum::Shown& s) { return !curriculum.passage(s).target.empty(); });
       seen_ += tally.tokens;
       if (!work_.done(tally.tokens, seen_)) throw Stopped{};
       // The memory of steps, not of evaluations.
       out_.peak_bytes = std::max(out_.peak_bytes, double(state_bytes + learner_.arena().peak()));
-      after(i + 1, steps);
+      if ((i + 1) * points / steps != i * points / steps) point(c, curve);
       learner_.arena().reset_peak();
     }
   }
 
-  void point() {
+  void point(const Counters& c, std::vector<CurvePoint>& curve) {
     CurvePoint p;
-    p.step = out_.steps;
-    p.tokens = out_.tokens;
-    p.targets = out_.targets;
-    p.flops = out_.flops;
-    p.seconds = out_.seconds;
+    p.step = c.steps;
+    p.tokens = c.tokens;
+    p.targets = c.targets;
+    p.examples = c.examples;
+    p.flops = c.flops;
+    p.seconds = c.seconds;
     p.train_loss = since_.mean_nll();
     p.own_loss = own_loss(learner_, some_);
     if (format_ != SuffixFormat::none) {
       p.suffix_loss =
           sum(suffix_losses(learner_.model(), *in_.tokenizer, few_, format_, entrant_.rows)) / sum(few_.tokens);
     }
-    out_.curve.push_back(p);
+    if (asks_ && in_.ask_at_points) p.accuracy = accuracy();
+    curve.push_back(p);
     since_ = {};
   }
 
@@ -243,6 +252,7 @@ class Trial {
     out_.suffix_losses = suffix();
     if (format_ != SuffixFormat::none) out_.outputs = outputs();
     out_.answers = answers();
+    out_.exact = exact();
     for (const HeadTask* head : heads_) {
       out_.heads.push_back(learn_head(contender_, out_.seed, learner_.model(), *head, in_, [&](int64_t tokens) {
         if (!work_.done(tokens, seen_)) throw Stopped{};
@@ -280,6 +290,24 @@ class Trial {
       out.push_back({task.name, task.wrapper, std::move(a.right), std::move(a.bare)});
       // Long enough to ask whether to go on.
       if (!work_.done(Work::of_questions({&task, 1}), seen_)) throw Stopped{};
+    }
+    return out;
+  }
+
+  double accuracy() {
+    double right = 0, all = 0;
+    for (const TaskAnswers& a : answers()) {
+      right += double(std::ranges::count(a.right, '1'));
+      all += double(a.right.size());
+    }
+    return right / all;
+  }
+
+  std::vector<ExactAnswers> exact() {
+    std::vector<ExactAnswers> out;
+    if (format_ == SuffixFormat::none) return out;
+    for (const ExactTask& task : in_.exact) {
+      out.push_back(answer_exactly(learner_.model(), *in_.tokenizer, format_, task, entrant_.rows));
     }
     return out;
   }

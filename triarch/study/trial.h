@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "triarch/evaluate/exact.h"
 #include "triarch/evaluate/suffix.h"
 #include "triarch/evaluate/task_scores.h"
 #include "triarch/study/attention_picture.h"
@@ -36,9 +37,11 @@ struct Sample {
 struct CurvePoint {
   int64_t step = 0, tokens = 0, targets = 0;
   double flops = 0, seconds = 0;
-  double train_loss = 0;              // own objective, nats per target, mean since the last point
-  double own_loss = 0;                // the same, held out
-  std::optional<double> suffix_loss;  // nats per token, of a part of the items
+  double train_loss = 0;                   // own objective, nats per target, mean since the last point
+  double own_loss = 0;                     // the same, held out
+  std::optional<double> suffix_loss = {};  // nats per token, of a part of the items
+  std::optional<double> accuracy = {};     // share of all questions answered rightly; none: they were not asked
+  int64_t examples = 0;                    // prompts with their answers seen
 
   template <class V>
   void fields(V& v) {
@@ -50,12 +53,15 @@ struct CurvePoint {
     v("train_loss", train_loss, "own objective, nats per target, since the last point");
     v("own_loss", own_loss, "own objective, held out");
     v("suffix_loss", suffix_loss, "nats per token of second halves, a part of the items");
+    v("accuracy", accuracy, "share of all questions answered rightly");
+    v("examples", examples, "prompts with their answers seen");
   }
 };
 
 // What a stage of learning counted.
 struct Counters {
   int64_t steps = 0, tokens = 0, targets = 0;
+  int64_t examples = 0;  // prompts with their answers
   double flops = 0, seconds = 0;
 
   template <class V>
@@ -63,6 +69,7 @@ struct Counters {
     v("steps", steps, "optimizer steps");
     v("tokens", tokens, "tokens seen");
     v("targets", targets, "tokens with a loss");
+    v("examples", examples, "prompts with their answers seen");
     v("flops", flops, "floating-point operations executed in steps");
     v("seconds", seconds, "wall time in steps");
   }
@@ -72,12 +79,16 @@ struct Counters {
 struct Finetuned : Counters {
   std::vector<double> suffix_losses;  // [items of the suffix set] nats; empty: it does not generate
   std::vector<TaskAnswers> answers;
+  std::vector<ExactAnswers> exact;
+  std::vector<CurvePoint> curve;  // of this stage alone; empty: it was not looked at on its way
 
   template <class V>
   void fields(V& v) {
     Counters::fields(v);
     v("suffix_losses", suffix_losses, "nats of each second half");
     v("answers", answers, "to the tasks' questions");
+    v("exact", exact, "answers of several tokens, token by token");
+    v("curve", curve, "the course of finetuning");
   }
 };
 
@@ -92,6 +103,7 @@ struct TrialResult : Counters {
   std::vector<double> suffix_losses;  // [items of the suffix set] nats; empty: it does not generate
   std::vector<std::string> outputs;   // pairs: what it makes of the first inputs, greedily
   std::vector<TaskAnswers> answers;   // after pretraining; empty: no tasks, or it cannot be asked
+  std::vector<ExactAnswers> exact;    // the same of answers of several tokens
   std::vector<HeadAnswers> heads;     // labelling, learnt after pretraining
   std::vector<Finetuned> finetuned;   // none or one
   std::vector<CurvePoint> curve;
@@ -111,6 +123,7 @@ struct TrialResult : Counters {
     v("suffix_losses", suffix_losses, "nats of each second half");
     v("outputs", outputs, "pairs: what it makes of the first inputs, greedily");
     v("answers", answers, "to the tasks' questions, after pretraining");
+    v("exact", exact, "answers of several tokens, token by token, after pretraining");
     v("heads", heads, "labelling, learnt after pretraining");
     v("finetuned", finetuned, "multitask finetuning, and what was measured after it; none or one");
     v("curve", curve, "the course of the trial");
@@ -128,6 +141,7 @@ struct TrialInputs {
   const SuffixSet* suffixes = nullptr;
   std::span<const ChoiceTask> tasks;  // may be empty
   Ranking ranking = Ranking::sum;
+  std::span<const ExactTask> exact;  // of generators; may be empty
   // Of multitask finetuning: pairs of a prompt and its answer, and texts as in pretraining, which are rehearsed. None:
   // it is left out.
   const TokenizedCorpus* instructions = nullptr;
@@ -144,6 +158,8 @@ struct TrialInputs {
   OptimizerConfig optimizer;
   Schedule schedule;
   int64_t points = 8;                // of the curve
+  int64_t finetune_points = 0;       // of that of finetuning
+  bool ask_at_points = false;        // answers all questions at each point
   int64_t validation_tokens = 8192;  // looked at for own_loss at a point; the last takes four times as many
 };
 

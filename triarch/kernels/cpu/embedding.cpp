@@ -20,7 +20,7 @@ void embedding_forward(const EmbeddingForward<float>& a) {
       const float* type = row_of(a.type_table, a.types, i, a.cols);
       float* out = a.out + i * a.cols;
       walk(a.cols, [&](int64_t j, auto part, int) TRIARCH_BODY {
-        Vec v = a.ids ? splat(0) : get(out + j, part);
+        Vec v = splat(0);
         if (token) v = a.scale * get(token + j, part);
         if (position) v += get(position + j, part);
         if (type) v += get(type + j, part);

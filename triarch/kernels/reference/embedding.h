@@ -8,8 +8,8 @@ template <class S>
 void embedding_forward(const EmbeddingForward<S>& a) {
   for (int64_t i = 0; i < a.rows; ++i) {
     for (int64_t j = 0; j < a.cols; ++j) {
-      S value = a.ids ? S(0) : a.out[i * a.cols + j];
-      if (a.ids && a.ids[i] >= 0) value = a.scale * a.table[a.ids[i] * a.cols + j];
+      S value = 0;
+      if (a.ids[i] >= 0) value = a.scale * a.table[a.ids[i] * a.cols + j];
       if (a.positions && a.positions[i] >= 0) value += a.position_table[a.positions[i] * a.cols + j];
       if (a.types && a.types[i] >= 0) value += a.type_table[a.types[i] * a.cols + j];
       a.out[i * a.cols + j] = value;

@@ -1,0 +1,137 @@
+#include "triarch/study/trial_parts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "triarch/base/error.h"
+#include "triarch/base/human.h"
+#include "triarch/study/adapt.h"
+#include "triarch/study/workers.h"
+
+namespace triarch {
+namespace {
+
+constexpr double kTimed = 0.2;  // seconds for which each kind of trial is timed
+constexpr double kMore = 1.2;   // what evaluations add to training, about
+
+int64_t tokens_of(const PlannedTrial& t) {
+  double n = double(t.inputs->instructions ? t.inputs->instruction_tokens : 0);
+  for (const Curriculum::Stage& s : t.inputs->stages) n += double(s.tokens);
+  return int64_t(n * t.contender.token_share);
+}
+
+}  // namespace
+
+std::string PlannedTrial::name() const {
+  return setting.empty() ? fmt::format("{}.{}", contender.name, seed)
+                         : fmt::format("{}.{}.{}", contender.name, setting, seed);
+}
+
+std::optional<std::vector<TrialResult>> run_trials(const StudyWork& work, std::span<const PlannedTrial> trials) {
+  // One of each kind is timed.
+  std::map<std::string, size_t> kinds;
+  std::vector<const PlannedTrial*> timed;
+  std::vector<size_t> kind;
+  for (const PlannedTrial& t : trials) {
+    const auto [at, fresh] =
+        kinds.try_emplace(fmt::format("{} {} {}", t.contender.name, t.inputs->width, t.inputs->layers), timed.size());
+    if (fresh) timed.push_back(&t);
+    kind.push_back(at->second);
+  }
+  // Seconds where somebody wants to know, else operations: parts need costs in proportion only.
+  std::vector<double> cost_per_token(timed.size());
+  each_on_a_thread(work.jobs, int64_t(timed.size()), [&](int64_t i) {
+    const TrialCost cost = trial_cost(timed[size_t(i)]->contender, *timed[size_t(i)]->inputs, work.say ? kTimed : 0);
+    cost_per_token[size_t(i)] = work.say ? cost.seconds_per_token : cost.flops_per_token;
+  });
+  std::vector<Part> parts;
+  double cost = 0, tokens = 0;
+  for (size_t i = 0; i < trials.size(); ++i) {
+    const int64_t n = tokens_of(trials[i]);
+    parts.push_back({trials[i].name(), double(n) * cost_per_token[kind[i]], n});
+    cost += parts.back().cost;
+    tokens += double(n);
+  }
+  if (work.say) {
+    work.say("plan", fmt::format("{} trials, {} tokens in all, about {} with {} at a time", trials.size(),
+                                 human_count(tokens), human_duration(kMore * cost / work.jobs), work.jobs));
+  }
+  return work_on<TrialResult>(work, parts, [&](size_t i, const PartProgress& going) {
+    TrialEvents events;
+    events.progress = going;
+    return run_trial(trials[i].contender, trials[i].seed, *trials[i].inputs, events);
+  });
+}
+
+std::string failure_of(const Runs& runs) {
+  for (const TrialResult* r : runs) {
+    if (!r->failure.empty()) return fmt::format("{} (seed {})", r->failure, r->seed);
+  }
+  return "";
+}
+
+Estimate estimate_of(const std::vector<double>& by_run) {
+  Measurements m;
+  for (double x : by_run) m.values.push_back({x});
+  return estimate(m);
+}
+
+Estimate estimate_of(const Runs& runs, const std::function<double(const TrialResult&)>& figure) {
+  std::vector<double> x;
+  for (const TrialResult* r : runs) x.push_back(figure(*r));
+  return estimate_of(x);
+}
+
+Estimate suffix_estimate(const Runs& runs, const SuffixSet& suffixes) {
+  Measurements m;
+  m.weights = suffixes.tokens;
+  for (const TrialResult* r : runs) m.values.push_back(r->suffix_losses);
+  m.check();
+  return estimate(m);
+}
+
+Interval judged_by(const Difference& d) { return d.runs < 5 && d.t ? *d.t : d.bootstrap; }
+
+std::string in_words(const Difference& d) {
+  const Interval i = judged_by(d);
+  return fmt::format("{:+.3f} ({:+.3f} to {:+.3f})", d.mean, i.low, i.high);
+}
+
+Verdict verdict_on(const Difference& d, bool claimed_positive) {
+  if (!d.significant()) return Verdict::undecided;
+  return (d.mean > 0) == claimed_positive ? Verdict::supported : Verdict::contradicted;
+}
+
+StudySeries curve_of(const std::string& label, const Runs& runs,
+                     const std::function<std::optional<double>(const CurvePoint&)>& figure) {
+  StudySeries s;
+  s.label = label;
+  size_t points = runs.front()->curve.size();
+  for (const TrialResult* r : runs) points = std::min(points, r->curve.size());
+  for (size_t i = 0; i < points; ++i) {
+    std::vector<double> at;
+    for (const TrialResult* r : runs) {
+      if (const auto y = figure(r->curve[i])) at.push_back(*y);
+    }
+    if (at.empty()) continue;
+    s.x.push_back(double(runs.front()->curve[i].tokens));
+    s.y.push_back(mean(at));
+    if (runs.size() < 2) continue;
+    s.low.push_back(*std::ranges::min_element(at));
+    s.high.push_back(*std::ranges::max_element(at));
+  }
+  return s;
+}
+
+std::optional<double> tokens_to(const TrialResult& run, double level,
+                                const std::function<std::optional<double>(const CurvePoint&)>& figure) {
+  std::vector<LossPoint> curve;
+  for (const CurvePoint& p : run.curve) {
+    if (const auto y = figure(p)) curve.push_back({p.tokens, *y});
+  }
+  return tokens_to(curve, level);
+}
+
+}  // namespace triarch
