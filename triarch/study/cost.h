@@ -16,7 +16,7 @@ namespace triarch {
 
 struct CostOptions {
   std::string text;          // a file to learn from, without finetuning; empty: the built-in world
-  int64_t tokens = 180'000;  // of each run, finetuning included
+  int64_t tokens = 300'000;  // of each run, finetuning included
   int64_t seeds = 3;
   int64_t width = 64, layers = 2;
   int64_t items = 8;  // questions of each kind
