@@ -299,7 +299,7 @@ std::optional<StudyReport> multimodal_study(const MultimodalTask& task, const Mu
       "Preset {}, width {}, {} layers (in each stack of the encoder-decoder), {} steps of {} examples: the same for "
       "all "
       "by seed. Rows are embedded by one linear layer and stand before the question, in the decoder's prefix or in the "
-      "encoder. \"Shown nothing\" is a causal decoder whose rows are zeros.",
+      "encoder. \"Shown nothing\" is a causal decoder whose rows are zeros: it knows but how many there are.",
       o.preset, o.width, o.layers, o.steps, o.batch));
   r.method.push_back(
       "Right: the most likely word at each place gives exactly the answer and ends there. Intervals: bootstrap over "
