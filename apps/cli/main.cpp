@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -61,12 +62,15 @@ int run(int count, char** values) {
   app.require_subcommand(0, 1);
   app.set_version_flag("--version", "triarch 0.1.0");
   int threads = 0;
+  const std::vector<std::string> given(values + 1, values + count);
   std::vector<Action> actions;
   for (const Verb& verb : kVerbs) {
     CLI::App* sub = app.add_subcommand(verb.name, verb.summary);
     sub->add_option("-t,--threads", threads, "threads; default: all cores this process may use")->group("General");
+    // The flags of all verbs would take longer to declare than most of them to run.
     Arguments arguments_of_verb(*sub);
-    actions.push_back(verb.declare(arguments_of_verb));
+    const bool wanted = std::ranges::find(given, verb.name) != given.end();
+    actions.push_back(wanted ? verb.declare(arguments_of_verb) : Action());
   }
   app.footer(
       "Exit codes: 0 done, 1 failure, 2 wrong usage, 3 out of memory, 4 diverged (NaN), 5 damaged file,\n"
@@ -87,7 +91,8 @@ int run(int count, char** values) {
     if (where == &app) {
       for (const Verb& v : kVerbs) known.push_back(v.name);
     }
-    fail(ExitCode::usage, "{}: '{}' is not known here{}; see `{} --help`", where->get_name(), word,
+    fail(ExitCode::usage, "{}'{}' is not known here{}; see `{} --help`",
+         where == &app ? std::string() : where->get_name() + ": ", word,
          did_you_mean(word.substr(0, word.find('=')), known),
          where == &app ? std::string("triarch") : "triarch " + where->get_name());
   } catch (const CLI::Success& e) {  // --help, --version
