@@ -153,7 +153,6 @@ StudyReport reasons_study(std::span<const Found> found) {
   r.question = "Why are most language models decoder-only, and should mine be?";
   StudyTable for_it{"Reasons given for decoder-only models", {"reason", "said by", "experiment", "here"}, {}};
   StudyTable against{"Reasons given against them", for_it.head, {}};
-  StudyTable figures{"The figures that decide", {"reason", "figure"}, {}};
   int counts[2][3] = {};
   for (const Reason& reason : kReasons) {
     const Evidence* evidence = nullptr;
@@ -166,8 +165,7 @@ StudyReport reasons_study(std::span<const Found> found) {
     (reason.in_favour ? for_it : against)
         .rows.push_back({std::string(reason.claim), std::string(reason.by), std::string(reason.study),
                          evidence ? in_words(verdict) : "not measured"});
-    if (evidence) figures.rows.push_back({std::string(reason.claim), evidence->figure});
-    if (evidence && verdict != Verdict::undecided) {
+    if (evidence) {
       r.findings.push_back(fmt::format("{}, that {} ({}): {}. {}", reason.in_favour ? "For" : "Against", reason.claim,
                                        reason.by, in_words(verdict), evidence->figure));
     }
@@ -181,7 +179,7 @@ StudyReport reasons_study(std::span<const Found> found) {
       r.findings.begin(),
       fmt::format("Of the reasons for decoder-only models, at this size and on this text: {}. Of those against: {}.",
                   count(true), count(false)));
-  r.tables = {for_it, against, figures};
+  r.tables = {for_it, against};
   for (const Found& f : found) r.method.push_back(fmt::format("{}: {} ({})", f.study, f.command, f.page));
   r.method.push_back(
       "Each verdict is made by its experiment, from figures with intervals over seeds: supported or contradicted only "
