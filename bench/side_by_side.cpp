@@ -1,5 +1,6 @@
 #include "bench/side_by_side.h"
 
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -87,5 +88,24 @@ double Peer::step() {
 }
 
 void rest() { usleep(100'000); }
+
+void Medians::print_peers() const {
+  for (const double t : peers) {
+    if (t == 0) {
+      fmt::print("{:>13}{:>8}", "-", "-");
+    } else {
+      fmt::print("{:>13.2f}{:>8.2f}", t, t / ours);
+    }
+  }
+}
+
+int guarded(int (*run)(int count, char** values), int count, char** values) {
+  try {
+    return run(count, values);
+  } catch (const Error& e) {
+    std::fprintf(stderr, "bench: %s\n", e.what());
+    return int(e.code);
+  }
+}
 
 }  // namespace triarch::bench

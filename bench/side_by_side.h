@@ -41,18 +41,16 @@ class Peer {
   bool ready_ = false;
 };
 
+void rest();
 // Medians in milliseconds of `rounds` rounds in which each takes its turn, ours first, after a moment of rest (what
 // spun for the last one has gone to sleep) and one piece of work that does not count. A peer that is not ready has no
 // times: 0.
 struct Medians {
   double ours = 0;
   std::vector<double> peers;
+
+  void print_peers() const;  // two columns for each: its milliseconds, and how many times ours; "-" without
 };
-template <class Ours>
-Medians alternate(int rounds, const Ours& ours, const std::vector<std::unique_ptr<Peer>>& peers);
-
-void rest();
-
 template <class Ours>
 Medians alternate(int rounds, const Ours& ours, const std::vector<std::unique_ptr<Peer>>& peers) {
   std::vector<double> mine;
@@ -72,5 +70,8 @@ Medians alternate(int rounds, const Ours& ours, const std::vector<std::unique_pt
   for (const auto& t : theirs) m.peers.push_back(t.empty() ? 0 : median(t));
   return m;
 }
+
+// What main does: 0, or the error's code, said on stderr.
+int guarded(int (*run)(int count, char** values), int count, char** values);
 
 }  // namespace triarch::bench

@@ -150,13 +150,7 @@ void row(const Task& task, const std::string& name, const std::string& precision
   } else {
     fmt::print("{:>13}", "");
   }
-  for (const double t : m.peers) {
-    if (t == 0) {
-      fmt::print("{:>13}{:>8}", "-", "-");
-    } else {
-      fmt::print("{:>13.2f}{:>8.2f}", t, t / m.ours);
-    }
-  }
+  m.print_peers();
   fmt::print("\n");
   std::fflush(stdout);
 }
@@ -201,11 +195,4 @@ int run(int count, char** values) {
 }  // namespace
 }  // namespace triarch::bench
 
-int main(int count, char** values) {
-  try {
-    return triarch::bench::run(count, values);
-  } catch (const triarch::Error& e) {
-    std::fprintf(stderr, "bench: %s\n", e.what());
-    return int(e.code);
-  }
-}
+int main(int count, char** values) { return triarch::bench::guarded(triarch::bench::run, count, values); }

@@ -129,13 +129,7 @@ int run(int count, char** values) {
         const double peak = native ? bf16_peak(thread_count()) : float_peak(kernels::active_isa(), thread_count());
         fmt::print("{:<4}{:<17}{:<10}{:>10.2f}{:>11.0f}{:>10.1f}{:>7.1f}%", name, family, precision_name, ms,
                    double(work.batch.rows()) / ms * 1e3, flops / ms * 1e-6, 100 * flops / ms * 1e3 / peak);
-        for (const double t : m.peers) {
-          if (t == 0) {
-            fmt::print("{:>13}{:>8}", "-", "-");
-          } else {
-            fmt::print("{:>13.2f}{:>8.2f}", t, t / ms);
-          }
-        }
+        m.print_peers();
         fmt::print("\n");
         std::fflush(stdout);
       }
@@ -147,11 +141,4 @@ int run(int count, char** values) {
 }  // namespace
 }  // namespace triarch::bench
 
-int main(int count, char** values) {
-  try {
-    return triarch::bench::run(count, values);
-  } catch (const triarch::Error& e) {
-    std::fprintf(stderr, "bench: %s\n", e.what());
-    return int(e.code);
-  }
-}
+int main(int count, char** values) { return triarch::bench::guarded(triarch::bench::run, count, values); }

@@ -55,9 +55,10 @@ class Scratch {
 };
 
 struct Setting {
-  std::string input;         // on standard input
-  std::string output;        // a file that takes standard output, instead of Ended::out
+  std::string input = {};    // on standard input
+  std::string output = {};   // a file that takes standard output, instead of Ended::out
   bool small_files = false;  // no file may become larger than 16 kB (as on a full disk)
+  std::string folder = {};   // where it runs; empty: where the test does
 };
 
 inline Ended triarch(const std::vector<std::string>& arguments, const Setting& setting = {}) {
@@ -73,6 +74,7 @@ inline Ended triarch(const std::vector<std::string>& arguments, const Setting& s
   }
   command += " <" + in + " >" + out + " 2>" + err;
   if (setting.small_files) command = "trap '' XFSZ; ulimit -f 32; " + command;
+  if (!setting.folder.empty()) command = "cd '" + setting.folder + "' && " + command;
   const int status = std::system(command.c_str());
   Ended e;
   e.code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);

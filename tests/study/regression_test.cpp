@@ -95,16 +95,17 @@ TEST(RegressionStudy, LearnsAndReports) {
   o.layers = 2;
   o.steps = 250;
   o.tasks = o.validation_tasks = 16;
+  const RegressionMethods methods = regression_methods(o);
   std::vector<RegressionResult> results;
   for (Family family : {Family::causal, Family::prefix}) {
-    results.push_back(*regression_trial(family, 1, o, [](double, int64_t) { return true; }));
+    results.push_back(*regression_trial(family, 1, o, methods, [](double, int64_t) { return true; }));
     ASSERT_EQ(results.back().error.size(), o.counts().size());
     EXPECT_LT(results.back().error.back(), 0.8);  // 1: nothing learnt
     EXPECT_GT(results.back().from_online[0] + results.back().from_descent[0], 0);
   }
   EXPECT_EQ(o.counts(), (std::vector<int64_t>{1, 2, 3}));
-  EXPECT_FALSE(regression_trial(Family::causal, 1, o, [](double, int64_t) { return false; }));
-  const StudyReport r = regression_report(o, results);
+  EXPECT_FALSE(regression_trial(Family::causal, 1, o, methods, [](double, int64_t) { return false; }));
+  const StudyReport r = regression_report(o, methods, results);
   EXPECT_EQ(r.findings.size(), 5u);
   set_this_thread_serial(false);
   for (const StudyTable& t : r.tables) {

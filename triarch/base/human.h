@@ -1,4 +1,4 @@
-// Numbers as a person reads them.
+// Numbers and sentences as a person reads them.
 #pragma once
 
 #include <cstdint>
@@ -6,8 +6,9 @@
 
 namespace triarch {
 
-std::string human_count(double count);       // 950, 61k, 4.2M, 1.3G
-std::string human_bytes(double bytes);       // 950 B, 310 MB, 1.2 GB (powers of 1000)
-std::string human_duration(double seconds);  // 0.8s, 12s, 2:41, 1:02:03, 3d 04:05
+std::string human_count(double count);        // 950, 61k, 4.2M, 1.3G
+std::string human_bytes(double bytes);        // 950 B, 310 MB, 1.2 GB (powers of 1000)
+std::string human_duration(double seconds);   // 0.8s, 12s, 2:41, 1:02:03, 3d 04:05
+std::string sentence_case(std::string text);  // with a capital first letter
 
 }  // namespace triarch

@@ -110,7 +110,6 @@ StudyReport attention_study(std::span<const StudiedModel> models, bool each_head
               "first half is its source. Tokens looked at: exp of the entropy of a row's probabilities."};
   r.limits = {
       "Pictures and probabilities: of one text. Where a model looks does not say what it does with what it sees."};
-  r.command = "triarch study attention";
   return r;
 }
 

@@ -1,13 +1,10 @@
-// Inside the room: models as they begin, and how their figures are written.
+// Inside the room: models as they begin.
 #pragma once
-
-#include <fmt/format.h>
 
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "triarch/evaluate/statistics.h"
 #include "triarch/study/rank.h"
 
 namespace triarch {
@@ -32,13 +29,6 @@ inline Beginning beginning(ModelSpec spec, const std::string& title, const Token
   for (int64_t i = 0; i < length; ++i) text.push_back(first + int32_t(draw.below(uint64_t(spec.vocabulary - first))));
   b.studied = {title, b.model.get(), &bytes, {text}};
   return b;
-}
-
-// The mean, with Student's 95 % interval where there is one: "0.51 [0.48, 0.54]"; `form` is a format of a number.
-inline std::string with_interval(const std::vector<double>& x, const char* form = "{:.2f}", double scale = 1) {
-  const auto written = [&](double v) { return fmt::format(fmt::runtime(form), scale * v); };
-  const std::optional<Interval> t = t_interval(x);
-  return t ? fmt::format("{} [{}, {}]", written(mean(x)), written(t->low), written(t->high)) : written(mean(x));
 }
 
 }  // namespace triarch

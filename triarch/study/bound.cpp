@@ -9,6 +9,7 @@
 #include "triarch/base/error.h"
 #include "triarch/study/beginning.h"
 #include "triarch/study/decay.h"
+#include "triarch/study/over_seeds.h"
 #include "triarch/study/residual.h"
 
 namespace triarch {
@@ -116,7 +117,7 @@ void add_bound(int64_t width, int64_t length, int64_t seeds, std::span<const dou
     for (size_t l = 1; l <= layers; ++l) {
       row.push_back(fmt::format("1e{:.1f} / 1e{:.1f}", measured[l], bound[l]));
     }
-    row.push_back(int64_t(order.size()) < seeds ? "rounding" : with_interval(order));
+    row.push_back(int64_t(order.size()) < seeds ? "rounding" : over_seeds(order));
     row.push_back(fmt::format("{:.2g}", spread));
     row.push_back(entry >= 1 ? "nothing" : rounded ? "collapse, to rounding" : "collapse");
     table.rows.push_back(row);

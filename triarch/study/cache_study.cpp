@@ -269,7 +269,6 @@ std::optional<StudyReport> cache_study(const CacheOptions& o) {
   r.limits = {
       "Times are of this machine, now, with one sequence: batches share the reading of weights and look different.",
       "Small models: at larger ones reading the weights outweighs attention for longer."};
-  r.command = "triarch study cache";
   return r;
 }
 

@@ -11,6 +11,7 @@
 #include "triarch/study/beginning.h"
 #include "triarch/study/bound.h"
 #include "triarch/study/decay.h"
+#include "triarch/study/over_seeds.h"
 #include "triarch/study/paths.h"
 #include "triarch/study/residual.h"
 
@@ -87,13 +88,13 @@ std::string add_decay(const std::string& title, const std::vector<Ratios>& runs,
     table.rows.push_back({title, "below 3", "-", "-", "-", "-", "-"});
     return title + " too soon to tell";
   }
-  table.rows.push_back({title, std::to_string(points), with_interval(factor, "{:.2g}"),
-                        fmt::format("{:.3f}", mean(fit)), fmt::format("{:.3f}", mean(cubic_fit)), with_interval(power),
+  table.rows.push_back({title, std::to_string(points), over_seeds(factor, "{:.2g}"), fmt::format("{:.3f}", mean(fit)),
+                        fmt::format("{:.3f}", mean(cubic_fit)), over_seeds(power),
                         doubly == n   ? "doubly exponentially"
                         : doubly == 0 ? "exponentially"
                                       : fmt::format("doubly in {} of {}", doubly, n)});
-  if (doubly == n) return fmt::format("{} doubly exponentially (power {})", title, with_interval(power));
-  if (doubly == 0) return fmt::format("{} exponentially (a layer multiplies by {})", title, with_interval(factor));
+  if (doubly == n) return fmt::format("{} doubly exponentially (power {})", title, over_seeds(power));
+  if (doubly == 0) return fmt::format("{} exponentially (a layer multiplies by {})", title, over_seeds(factor));
   return title + " in no one form over the seeds";
 }
 
@@ -229,7 +230,6 @@ std::optional<StudyReport> collapse_study(std::span<const StudiedModel> models, 
        "A trained model from which something was taken is another function than it was trained to be: its ratios say "
        "what its attention does, not how well it works. Intervals are over seeds of initial weights; of the models "
        "there is one of each."});
-  r.command = "triarch study collapse";
   return r;
 }
 

@@ -168,10 +168,7 @@ class Prices {
       for (size_t i = 0; i < courses[0].size(); ++i) {
         std::vector<double> at;
         for (const auto& c : courses) at.push_back(*figure(*c[i].point));
-        s.x.push_back(courses[0][i].spent.flops);
-        s.y.push_back(mean(at));
-        s.low.push_back(std::ranges::min(at));
-        s.high.push_back(std::ranges::max(at));
+        add_place(s, courses[0][i].spent.flops, at);
       }
       chart.series.push_back(s);
     }
@@ -386,7 +383,6 @@ std::optional<StudyReport> cost_study(const CostOptions& o, const StudyWork& wor
               "A budget planned for a target would end its schedule there, and reach it with less. Before finetuning "
               "the schedule "
               "is shorter: rates that fall earlier bring a loss nearer by themselves."};
-  r.command = "triarch study cost";
   return r;
 }
 

@@ -221,11 +221,7 @@ class Ladder {
     StudySeries s;
     s.label = titles_[family];
     for (const auto& [rung, runs] : at(family)) {
-      const std::vector<double> v = values(*runs, stage, task, metric);
-      s.x.push_back(flops(*runs, stage));
-      s.y.push_back(mean(v));
-      s.low.push_back(*std::ranges::min_element(v));
-      s.high.push_back(*std::ranges::max_element(v));
+      add_place(s, flops(*runs, stage), values(*runs, stage, task, metric));
     }
     return s;
   }
@@ -477,7 +473,6 @@ std::optional<StudyReport> emergence_study(const EmergenceOptions& o, const Stud
       "Size and tokens grow together, so it cannot say which of them did it.",
       "Whether families stand closer at another ratio of tokens to weights, or with other learning rates, is open.",
       fmt::format("A share of {} items cannot be told from 0 below {:.3f}.", o.items, 1.0 / double(o.items))};
-  r.command = "triarch study emergence";
   return r;
 }
 

@@ -331,7 +331,6 @@ std::optional<StudyReport> forward_backward_study(const ForwardBackwardOptions& 
       "A model that learnt blanks only was never asked for so long a span as a suffix: what it lacks there is practice "
       "as well as ability, and a short adaptation to words may give it back (triarch compare --adapt).",
       "One learning rate for a group, found for attention to both sides: another mask may want another."};
-  r.command = "triarch study forward-backward";
   return r;
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "triarch/base/error.h"
+#include "triarch/base/human.h"
 #include "triarch/study/contender.h"
 #include "triarch/study/demonstrations.h"
 #include "triarch/study/dual_form.h"
@@ -46,11 +47,6 @@ Read outputs(const char* name, size_t place) {
 bool learns(Seeds seeds) {
   const double chance = 1 / double(DemonstrationWorld::kLabels);
   return mean(read(seeds, [](const IclResult& r) { return r.in_context; })) > 2 * chance;
-}
-
-std::string sentence_case(std::string s) {
-  if (!s.empty()) s[0] = char(std::toupper(s[0]));
-  return s;
 }
 
 const char* const kDrawing = R"svg(<svg viewBox="0 0 720 200" width="100%" role="img"
@@ -378,7 +374,6 @@ StudyReport icl_report(const IclOptions& o, std::span<const IclResult> results) 
           o.seeds),
       "The identity holds for linear attention; the models have softmax attention, several layers and feed-forward "
       "layers between them."};
-  r.command = "triarch study icl";
   return r;
 }
 

@@ -6,6 +6,7 @@
 
 #include "triarch/base/error.h"
 #include "triarch/inference/packed.h"
+#include "triarch/inference/sampling.h"
 #include "triarch/study/agreement.h"
 #include "triarch/study/attention_view.h"
 #include "triarch/study/batches.h"
@@ -48,8 +49,7 @@ ModelSpec spec_of(Family family, const IclOptions& o, int64_t vocabulary) {
 
 OptimizerConfig optimizer_of(const IclOptions& o) {
   OptimizerConfig c;
-  c.learning_rate *= o.learning_rate;
-  c.muon_learning_rate *= o.learning_rate;
+  c.scale_rates(o.learning_rate);
   return c;
 }
 
@@ -157,14 +157,10 @@ Answer Trial::ask(std::span<const Demonstration> shown, const Demonstration& que
     Context ctx{learner_.arena(), nullptr, model.parameters().precision()};
     const std::vector<double> logits =
         doubles_of(model.logits(ctx, model.forward(ctx, batch), std::span(&batch.loss_rows.back(), 1)));
-    double sum = 0;
-    int32_t best = world_.labels().front();
-    for (int32_t id : world_.labels()) {
-      if (logits[size_t(id)] > logits[size_t(best)]) best = id;
-    }
-    for (int32_t id : world_.labels()) sum += std::exp(logits[size_t(id)] - logits[size_t(best)]);
-    answer.right = best == query.label;
-    answer.nll = std::log(sum) + logits[size_t(best)] - logits[size_t(query.label)];
+    std::vector<double> among;
+    for (int32_t id : world_.labels()) among.push_back(logits[size_t(id)]);
+    answer.right = world_.labels()[size_t(argmax(among))] == query.label;
+    answer.nll = logsumexp(among) - logits[size_t(query.label)];
   }
   if (watch) answer.views = watch->take();
   return answer;

@@ -98,8 +98,7 @@ class Pupil {
   }
   static OptimizerConfig optimizer(double rate) {
     OptimizerConfig config;
-    config.learning_rate *= rate;
-    config.muon_learning_rate *= rate;
+    config.scale_rates(rate);
     return config;
   }
 

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <map>
 
@@ -10,6 +9,7 @@
 #include "triarch/base/human.h"
 #include "triarch/evaluate/statistics.h"
 #include "triarch/study/multimodal.h"
+#include "triarch/study/over_seeds.h"
 
 namespace triarch {
 namespace {
@@ -77,11 +77,8 @@ struct Results {
   }
 };
 
-std::string cell(const Estimate& e, double factor, const char* number) {
-  const Interval i = e.interval();
-  return fmt::format("{} [{}, {}]", fmt::format(fmt::runtime(number), factor * e.mean()),
-                     fmt::format(fmt::runtime(number), factor * i.low),
-                     fmt::format(fmt::runtime(number), factor * i.high));
+std::string cell(const Estimate& e, double factor, const char* form) {
+  return with_interval(e.mean(), e.interval(), form, factor);
 }
 
 std::vector<std::string> head_of(const MultimodalTask& task, const char* first) {
@@ -184,11 +181,6 @@ StudyChart curves_of(const Results& r) {
   return chart;
 }
 
-std::string sentence(std::string text) {
-  text[0] = char(std::toupper(text[0]));
-  return text;
-}
-
 // All pairs of those that are shown something, in every set: a table, and sentences.
 void compare(const Results& r, const std::vector<double>& chance, StudyReport& out) {
   StudyTable table{
@@ -214,7 +206,7 @@ void compare(const Results& r, const std::vector<double>& chance, StudyReport& o
             fmt::format("the {} is better than the {}", kMultimodal[better].title, kMultimodal[worse].title));
       }
     }
-    by_set.push_back(sentence(fmt::format(
+    by_set.push_back(sentence_case(fmt::format(
         "{}: {} right; {:.1f} % without seeing anything, {:.1f} % by the most frequent answer. {}.",
         r.task.sets[set].title, fmt::join(means, ", "), 100 * r.right(kContenders - 1, set).mean(), 100 * chance[set],
         clear.empty() ? std::string("No difference between the three is shown")
@@ -328,7 +320,6 @@ std::optional<StudyReport> multimodal_study(const MultimodalTask& task, const Mu
   } else {
     r.limits.push_back("Generated pictures are all alike but for what is asked: little noise, no clutter, few words.");
   }
-  r.command = "triarch study multimodal";
   return r;
 }
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,11 +13,16 @@
 
 namespace triarch {
 
-// "0.23 [0.20, 0.26]": the mean, and Student's interval of it (95 %) where there is more than one seed.
-inline std::string over_seeds(std::span<const double> x, int digits = 2) {
-  const auto i = t_interval(x);
-  return i ? fmt::format("{:.{}f} [{:.{}f}, {:.{}f}]", mean(x), digits, i->low, digits, i->high, digits)
-           : fmt::format("{:.{}f}", mean(x), digits);
+// "0.23 [0.20, 0.26]": a figure, with its interval if there is one; `form` is a format of a number.
+inline std::string with_interval(double figure, const std::optional<Interval>& interval, const char* form = "{:.2f}",
+                                 double scale = 1) {
+  const auto written = [&](double v) { return fmt::format(fmt::runtime(form), scale * v); };
+  return interval ? fmt::format("{} [{}, {}]", written(figure), written(interval->low), written(interval->high))
+                  : written(figure);
+}
+// The mean, with Student's interval of it (95 %) where there is more than one seed.
+inline std::string over_seeds(std::span<const double> x, const char* form = "{:.2f}", double scale = 1) {
+  return with_interval(mean(x), t_interval(x), form, scale);
 }
 
 inline std::vector<double> minus(std::span<const double> a, std::span<const double> b) {

@@ -8,6 +8,7 @@
 #include "triarch/base/error.h"
 #include "triarch/study/beginning.h"
 #include "triarch/study/decay.h"
+#include "triarch/study/over_seeds.h"
 #include "triarch/study/residual.h"
 
 namespace triarch {
@@ -107,7 +108,7 @@ void add_paths(const std::string& title, std::span<const StudiedModel> models, i
     const auto length = size_t(std::stoll(table.head[row.size()]));
     row.push_back(length <= line.y.size() ? fmt::format("{:.2g}", std::pow(10, line.y[length - 1])) : "-");
   }
-  row.push_back(factor.empty() ? "-" : with_interval(factor, "{:.2g}"));
+  row.push_back(factor.empty() ? "-" : over_seeds(factor, "{:.2g}"));
   table.rows.push_back(row);
   chart.series.push_back(line);
 }

@@ -157,7 +157,6 @@ std::optional<StudyReport> rank_study(std::span<const StudiedModel> models, cons
       "the "
       "feed-forward layers come on top (study collapse).",
       "A few small models and texts; no intervals."};
-  r.command = "triarch study rank";
   return r;
 }
 

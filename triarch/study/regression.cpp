@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "triarch/inference/packed.h"
+#include "triarch/inference/sampling.h"
 #include "triarch/train/learner.h"
 #include "triarch/train/schedule.h"
 
@@ -30,8 +31,7 @@ ModelSpec spec_of(Family family, const RegressionOptions& o) {
 
 OptimizerConfig optimizer_of(const RegressionOptions& o) {
   OptimizerConfig c;
-  c.learning_rate *= o.learning_rate;
-  c.muon_learning_rate *= o.learning_rate;
+  c.scale_rates(o.learning_rate);
   return c;
 }
 
@@ -43,15 +43,11 @@ std::vector<double> model_answers(Learner& learner, const RegressionTask& task, 
   const std::vector<double> z = doubles_of(learner.model().logits(ctx, learner.model().forward(ctx, batch), batch));
   std::vector<double> out;
   for (size_t q = 0; q < batch.targets.size(); ++q) {
-    const double* row = z.data() + q * size_t(bins.count);
-    const double most = *std::max_element(row, row + bins.count);
-    double sum = 0, expected = 0;
-    for (int64_t b = 0; b < bins.count; ++b) {
-      const double p = std::exp(row[b] - most);
-      sum += p;
-      expected += p * bins.centre(b);
-    }
-    out.push_back(expected / sum);
+    const auto count = size_t(bins.count);
+    const std::vector<double> logs = log_softmax(std::span(z).subspan(q * count, count));
+    double expected = 0;
+    for (size_t b = 0; b < count; ++b) expected += std::exp(logs[b]) * bins.centre(int64_t(b));
+    out.push_back(expected);
   }
   return out;
 }
@@ -105,7 +101,7 @@ RegressionMethods regression_methods(const RegressionOptions& o) {
 }
 
 std::optional<RegressionResult> regression_trial(Family family, uint64_t seed, const RegressionOptions& o,
-                                                 const PartProgress& going) {
+                                                 const RegressionMethods& methods, const PartProgress& going) {
   Learner learner(spec_of(family, o), Precision::float32(), optimizer_of(o));
   learner.model().parameters().initialise(seed);
   RegressionResult r;
@@ -125,7 +121,6 @@ std::optional<RegressionResult> regression_trial(Family family, uint64_t seed, c
     r.tokens += learner.step({&batch, 1}, schedule.factor(step, o.steps)).rows;
     if (!going(double(step + 1) / double(o.steps), r.tokens)) return std::nullopt;
   }
-  const RegressionMethods methods = regression_methods(o);
   const std::vector<int64_t> counts = o.counts();
   for (size_t k = 0; k < counts.size(); ++k) {
     double error = 0, ls = 0, online = 0, descent = 0;

@@ -61,7 +61,8 @@ RegressionMethods regression_methods(const RegressionOptions& options);
 std::optional<StudyReport> regression_study(const RegressionOptions& options, const StudyWork& work);
 // Nothing if it was told to stop.
 std::optional<RegressionResult> regression_trial(Family family, uint64_t seed, const RegressionOptions& options,
-                                                 const PartProgress& going);
-StudyReport regression_report(const RegressionOptions& options, std::span<const RegressionResult> results);
+                                                 const RegressionMethods& methods, const PartProgress& going);
+StudyReport regression_report(const RegressionOptions& options, const RegressionMethods& methods,
+                              std::span<const RegressionResult> results);
 
 }  // namespace triarch

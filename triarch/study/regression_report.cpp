@@ -30,7 +30,8 @@ std::string text_of(double x) { return fmt::format("{:.3f}", x); }
 
 }  // namespace
 
-StudyReport regression_report(const RegressionOptions& o, std::span<const RegressionResult> results) {
+StudyReport regression_report(const RegressionOptions& o, const RegressionMethods& methods,
+                              std::span<const RegressionResult> results) {
   StudyReport r;
   r.name = "regression";
   r.title = "In-context linear regression";
@@ -39,7 +40,6 @@ StudyReport regression_report(const RegressionOptions& o, std::span<const Regres
   r.source =
       "Ding et al. 2023 (arXiv 2308.06912): prefix LMs converge to least squares, causal ones follow online gradient "
       "descent and underperform in all their settings; Garg et al. 2022 (arXiv 2208.01066).";
-  const RegressionMethods methods = regression_methods(o);
   const std::vector<int64_t> counts = o.counts();
   const std::vector<Seeds> families = grouped(results, [](const RegressionResult& x) { return x.family; });
 
@@ -59,7 +59,7 @@ StudyReport regression_report(const RegressionOptions& o, std::span<const Regres
       nearest.rows.push_back({title_of(f.front().family), std::to_string(counts[k])});
       for (Curve c :
            {&RegressionResult::from_least_squares, &RegressionResult::from_online, &RegressionResult::from_descent}) {
-        nearest.rows.back().push_back(over_seeds(at(f, c, k), 3));
+        nearest.rows.back().push_back(over_seeds(at(f, c, k), "{:.3f}"));
       }
     }
     StudySeries line{title_of(f.front().family), {counts.begin(), counts.end()}, {}, {}, {}};
@@ -77,10 +77,10 @@ StudyReport regression_report(const RegressionOptions& o, std::span<const Regres
   }
   for (size_t k = 0; k < counts.size(); ++k) {
     std::vector<std::string> row = {std::to_string(counts[k])};
-    for (const Seeds& f : families) row.push_back(over_seeds(at(f, &RegressionResult::error, k), 3));
+    for (const Seeds& f : families) row.push_back(over_seeds(at(f, &RegressionResult::error, k), "{:.3f}"));
     if (families.size() == 2) {
       row.push_back(over_seeds(
-          minus(at(families[0], &RegressionResult::error, k), at(families[1], &RegressionResult::error, k)), 3));
+          minus(at(families[0], &RegressionResult::error, k), at(families[1], &RegressionResult::error, k)), "{:.3f}"));
     }
     for (const auto& [name, curve] : known) row.push_back(text_of((*curve)[k]));
     errors.rows.push_back(row);
@@ -98,15 +98,15 @@ StudyReport regression_report(const RegressionOptions& o, std::span<const Regres
                                            : Verdict::contradicted,
                    fmt::format("Squared error of in-context linear regression, causal minus prefix decoder, over all "
                                "numbers of pairs: {} ({} dimensions, {} seeds).",
-                               over_seeds(difference, 3), o.dimensions, families[0].size())}};
+                               over_seeds(difference, "{:.3f}"), o.dimensions, families[0].size())}};
     const std::string a = title_of(families[0].front().family), b = title_of(families[1].front().family);
     r.findings.push_back(
         told_apart(difference)
             ? fmt::format("Over all numbers of pairs the {} has the smaller error: {} - {} is {}.", first_worse ? b : a,
-                          a, b, over_seeds(difference, 3))
+                          a, b, over_seeds(difference, "{:.3f}"))
             : fmt::format(
                   "These seeds do not tell the families apart: the error of {} - {} is {} over all numbers of pairs.",
-                  a, b, over_seeds(difference, 3)));
+                  a, b, over_seeds(difference, "{:.3f}")));
     std::vector<int64_t> a_better, b_better;
     for (size_t k = 0; k < counts.size(); ++k) {
       const auto d = minus(at(families[0], &RegressionResult::error, k), at(families[1], &RegressionResult::error, k));
@@ -161,11 +161,11 @@ StudyReport regression_report(const RegressionOptions& o, std::span<const Regres
       "The paper's models have 24 layers and more dimensions; three seeds find large differences only. Numbers of "
       "pairs are told apart one by one, "
       "at 95 % each."};
-  r.command = "triarch study regression";
   return r;
 }
 
 std::optional<StudyReport> regression_study(const RegressionOptions& o, const StudyWork& work) {
+  const RegressionMethods methods = regression_methods(o);
   std::vector<Part> parts;
   std::vector<std::pair<Family, uint64_t>> of;
   for (Family f : {Family::causal, Family::prefix}) {
@@ -175,9 +175,9 @@ std::optional<StudyReport> regression_study(const RegressionOptions& o, const St
     }
   }
   const auto results = work_on<RegressionResult>(work, parts, [&](size_t i, const PartProgress& going) {
-    return regression_trial(of[i].first, of[i].second, o, going);
+    return regression_trial(of[i].first, of[i].second, o, methods, going);
   });
-  return results ? std::optional(regression_report(o, *results)) : std::nullopt;
+  return results ? std::optional(regression_report(o, methods, *results)) : std::nullopt;
 }
 
 }  // namespace triarch

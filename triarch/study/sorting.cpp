@@ -12,6 +12,7 @@
 #include "triarch/inference/packed.h"
 #include "triarch/inference/sampling.h"
 #include "triarch/study/beginning.h"
+#include "triarch/study/over_seeds.h"
 #include "triarch/study/paths.h"
 #include "triarch/train/learner.h"
 #include "triarch/train/schedule.h"
@@ -105,7 +106,7 @@ double by_place(const SortingOptions& o, const Batch& learnt, const Batch& asked
 
 std::string percent(double x) { return fmt::format("{:.0f}", 100 * x); }
 
-std::string shares(const std::vector<double>& seeds) { return with_interval(seeds, "{:.0f}", 100); }
+std::string shares(const std::vector<double>& seeds) { return over_seeds(seeds, "{:.0f}", 100); }
 
 }  // namespace
 

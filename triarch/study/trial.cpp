@@ -336,8 +336,7 @@ OptimizerConfig optimizer_of(const Contender& contender, const TrialInputs& in) 
           "trial: expected the learning rates of {} to be decided (swept_rate), found a share of {}", contender.name,
           contender.rate);
   OptimizerConfig optimizer = in.optimizer;
-  optimizer.learning_rate *= contender.rate;
-  optimizer.muon_learning_rate *= contender.rate;
+  optimizer.scale_rates(contender.rate);
   return optimizer;
 }
 

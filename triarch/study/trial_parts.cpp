@@ -104,6 +104,13 @@ Verdict verdict_on(const Difference& d, bool claimed_positive) {
   return (d.mean > 0) == claimed_positive ? Verdict::supported : Verdict::contradicted;
 }
 
+void add_place(StudySeries& line, double x, const std::vector<double>& over_seeds) {
+  line.x.push_back(x);
+  line.y.push_back(mean(over_seeds));
+  line.low.push_back(std::ranges::min(over_seeds));
+  line.high.push_back(std::ranges::max(over_seeds));
+}
+
 StudySeries curve_of(const std::string& label, const Runs& runs,
                      const std::function<std::optional<double>(const CurvePoint&)>& figure) {
   StudySeries s;
@@ -115,13 +122,9 @@ StudySeries curve_of(const std::string& label, const Runs& runs,
     for (const TrialResult* r : runs) {
       if (const auto y = figure(r->curve[i])) at.push_back(*y);
     }
-    if (at.empty()) continue;
-    s.x.push_back(double(runs.front()->curve[i].tokens));
-    s.y.push_back(mean(at));
-    if (runs.size() < 2) continue;
-    s.low.push_back(*std::ranges::min_element(at));
-    s.high.push_back(*std::ranges::max_element(at));
+    if (!at.empty()) add_place(s, double(runs.front()->curve[i].tokens), at);
   }
+  if (runs.size() < 2) s.low = s.high = {};
   return s;
 }
 

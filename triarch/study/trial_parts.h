@@ -47,6 +47,8 @@ std::string in_words(const Difference& d);
 // Whether a difference is on the side that a claim says: supported or contradicted where it is shown at all.
 Verdict verdict_on(const Difference& d, bool claimed_positive);
 
+// A place of a line: the mean over seeds, between the lowest and the highest.
+void add_place(StudySeries& line, double x, const std::vector<double>& over_seeds);
 // Mean over seeds at each point of their curves, between the lowest and the highest seed.
 StudySeries curve_of(const std::string& label, const Runs& runs,
                      const std::function<std::optional<double>(const CurvePoint&)>& figure);

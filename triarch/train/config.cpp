@@ -69,8 +69,7 @@ TrainConfig configure(const std::vector<std::string>& files, const std::vector<A
     TrainConfig config;
     config.model = read_spec(find_model(dials.init_from));
     // What has been learnt is moved by smaller steps.
-    config.optimizer.learning_rate *= 0.2;
-    config.optimizer.muon_learning_rate *= 0.2;
+    config.optimizer.scale_rates(0.2);
     apply(config);
     return config;
   }

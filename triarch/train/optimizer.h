@@ -21,6 +21,12 @@ struct OptimizerConfig {
   double muon_momentum = 0.95;
   int64_t muon_iterations = 5;
 
+  // Both learning rates, times a share.
+  void scale_rates(double share) {
+    learning_rate *= share;
+    muon_learning_rate *= share;
+  }
+
   template <class V>
   void fields(V& v) {
     v("kind", kind, "adamw, or muon (Muon on matrices, AdamW on the rest)");
