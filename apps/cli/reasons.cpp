@@ -38,13 +38,15 @@ std::optional<Found> found_in(const fs::path& folder) {
   return f;
 }
 
-// The newest below runs/ that is readable as of this version.
+// The newest below runs/ that is readable as of this version: of its own command, or run by an earlier `reasons`.
 std::optional<Found> newest(const std::string& study) {
   const std::string prefix = study == "compare" ? "compare-" : "study-" + study + "-";
   std::vector<fs::path> folders;
   std::error_code error;
   for (auto at = fs::directory_iterator("runs", error); !error && at != fs::directory_iterator(); at.increment(error)) {
-    if (at->path().filename().string().starts_with(prefix)) folders.push_back(at->path());
+    const std::string name = at->path().filename().string();
+    if (name.starts_with(prefix)) folders.push_back(at->path());
+    if (name.starts_with("study-reasons-") && fs::exists(at->path() / study)) folders.push_back(at->path() / study);
   }
   std::ranges::sort(folders, std::greater(), [](const fs::path& p) { return fs::last_write_time(p); });
   for (const fs::path& folder : folders) {

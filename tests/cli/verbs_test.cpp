@@ -2,6 +2,9 @@
 #include <cmath>
 
 #include "tests/cli/binary.h"
+#include "triarch/base/files.h"
+#include "triarch/study/compare_report.h"
+#include "triarch/study/reasons.h"
 
 namespace triarch {
 namespace {
@@ -233,6 +236,33 @@ TEST(Study, OfModelsAndOfNone) {
   EXPECT_EQ(triarch({"study", "rnk"}).code, 2);
   EXPECT_NE(triarch({"study", "rnk"}).err.find("did you mean 'rank'"), std::string::npos);
   EXPECT_EQ(triarch({"study", "rank", Models::path("causal")}).code, 2);  // shown what?
+}
+
+// Below runs/, also what an earlier one has run for itself.
+TEST(Study, ReasonsFindWhatIsThere) {
+  const Scratch scratch;
+  const std::filesystem::path own = scratch / "runs" / "study-reasons-0001";
+  const auto put = [](const std::filesystem::path& folder, const char* file, const std::string& text) {
+    std::filesystem::create_directories(folder);
+    write_file(folder / file, text, "test");
+  };
+  for (const Reason& reason : reasons()) {
+    StudyReport r;
+    r.name = std::string(reason.study);
+    r.evidence = {{std::string(reason.name), Verdict::supported, "Seen."}};
+    if (reason.study != "compare") put(own / reason.study, "study.json", to_json(r));
+  }
+  CompareReport compared;
+  for (const char* name : {"causal-next_token", "encoder_decoder-prefix_lm"}) {
+    ContenderReport& c = compared.contenders.emplace_back();
+    c.name = name;
+    c.runs = c.parameters = 1;
+  }
+  put(own / "compare", "report.json", to_json(compared));
+  const Ended e = triarch({"study", "reasons"}, {.folder = (scratch / "").string()});
+  ASSERT_EQ(e.code, 0) << e.err;
+  EXPECT_EQ(e.err.find("missing"), std::string::npos) << e.err;
+  EXPECT_NE(e.out.find("supported"), std::string::npos);
 }
 
 }  // namespace
