@@ -31,7 +31,7 @@ struct Spread {
 Spread spread_of(const Parameter& p) {
   double sum = 0, squares = 0;
   for (int64_t i = 0; i < p.count(); ++i) {
-    const double x = p.value.dtype() == DType::f64 ? p.value.data<double>()[i] : double(p.value.data<float>()[i]);
+    const double x = double(p.value.data<float>()[i]);
     sum += x;
     squares += x * x;
   }
@@ -53,7 +53,9 @@ int64_t cache_bytes(const ModelSpec& s, DType type) {
 }
 
 ExitCode run(const Options& o) {
-  const Loaded m = load(o.model);
+  ModelFlags flags = o.model;
+  flags.precision = "float32";  // as stored
+  const Loaded m = load(flags);
   const ModelSpec& spec = m.spec();
   const Parameters& parameters = m.model->parameters();
   Json state;

@@ -32,7 +32,7 @@ void ModelFlags::declare(Arguments& app, const std::string& texts) {
     app.add_option("--input-field", input_field_, ".jsonl: the field with the text").type_name("NAME");
     app.add_option("--target-field", target_field_, ".jsonl: the field with the target or label").type_name("NAME");
   }
-  app.add_option("--precision", precision, "float32, bfloat16, float64 or auto")
+  app.add_option("--precision", precision, "float32, bfloat16, int8 (of weights only), float64 or auto")
       .type_name("")
       .default_str(precision)
       .group("General");
@@ -92,12 +92,14 @@ std::vector<std::string> ModelFlags::plain_texts(bool whole_files) const {
 
 Loaded load(const ModelFlags& flags) {
   const auto choice = enum_value<PrecisionChoice>(flags.precision);
-  if (!choice) {
-    fail(ExitCode::usage, "--precision: expected float32, bfloat16, float64 or auto, found '{}'", flags.precision);
+  const bool int8 = flags.precision == "int8";
+  if (!choice && !int8) {
+    fail(ExitCode::usage, "--precision: expected float32, bfloat16, int8, float64 or auto, found '{}'",
+         flags.precision);
   }
   Loaded out;
   out.folder = open_model(flags.model());
-  out.model = load_model(out.folder, resolve(*choice));
+  out.model = load_model(out.folder, int8 ? Precision::int8() : resolve(*choice));
   out.tokenizer = load_tokenizer(out.folder, out.model->spec());
   if (std::filesystem::exists(out.folder / checkpoint_file::config)) {
     TrainConfig config;

@@ -1,7 +1,7 @@
 // bench_decode: what using a model costs, beside transformers and CTranslate2 in alternating rounds, with random
 // weights: generation with a cache, long prompts, translation, embedding.
 //
-//   bench_decode [--tasks generate-D,prompt-D,...] [--batches 1,8,32] [--precisions float32,bfloat16] [--rounds 5]
+//   bench_decode [--tasks generate-D,prompt-D,...] [--batches 1,8,32] [--precisions float32,bfloat16,int8] [--rounds 5]
 //                [--python PYTHON] [--peers transformers,ctranslate2]
 //
 // The tasks are those of bench/peers/decode.py. PYTHON is an interpreter with torch 2.13, transformers and ctranslate2;
@@ -107,7 +107,9 @@ void generate(Session& session, const Task& task, const std::vector<std::vector<
 
 void row(const Task& task, const std::string& name, const std::string& precision_name, int64_t batch, int rounds,
          const std::vector<std::unique_ptr<Peer>>& peers) {
-  const Precision precision = precision_name == "bfloat16" ? Precision::bfloat16() : Precision::float32();
+  const Precision precision = precision_name == "bfloat16" ? Precision::bfloat16()
+                              : precision_name == "int8"   ? Precision::int8()
+                                                           : Precision::float32();
   const ModelSpec spec = spec_of(task);
   Model model(spec, precision, false);
   model.parameters().initialise(1);
@@ -141,8 +143,7 @@ void row(const Task& task, const std::string& name, const std::string& precision
   const Medians m = alternate(rounds, ours, peers);
   int64_t tokens = 0;  // read, or written
   for (const auto& t : texts) tokens += task.out > 1 ? task.out : int64_t(t.size());
-  const bool native = precision.operand == DType::bf16;
-  const double bytes = double(model.parameters().count()) * (native ? 2 : 4);
+  const double bytes = double(model.parameters().count()) * double(size_of(precision.weights));
   fmt::print("{:<12}{:<10}{:>6}{:>11.2f}{:>12.0f}", name, precision_name, batch, m.ours, double(tokens) / m.ours * 1e3);
   if (task.kind == "generate" && batch == 1) {
     const double share = bytes * double(task.out) / (m.ours * 1e-3) / read_bandwidth(thread_count(), int64_t(bytes));
@@ -182,6 +183,7 @@ int run(int count, char** values) {
       for (const std::string& batch : split(options.at("--batches").empty() ? usual : options.at("--batches"))) {
         std::vector<std::unique_ptr<Peer>> peers;
         for (const std::string& p : peer_names) {
+          if (precision == "int8" && p != "ctranslate2") continue;  // of the two, only it has int8
           peers.push_back(std::make_unique<Peer>(
               std::vector<std::string>{options.at("--python"), options.at("--script"), p, name, precision, batch}));
         }

@@ -59,6 +59,13 @@ TEST_P(Generators, ScoreEmbedInspect) {
   EXPECT_EQ(s["bytes"], 15);
   EXPECT_NEAR(s["bits_per_byte"].get<double>(), -sum / std::log(2.0) / 15, 1e-9);
   EXPECT_NE(triarch({"score", model, "the cat sees", "--tokens"}).out.find("sees"), std::string::npos);
+  const double exact = triarch({"score", model, "the cat sees", "--json"}).lines().at(0)["log_probability"];
+  for (const char* precision : {"int8", "bfloat16"}) {
+    const Ended rough = triarch({"score", model, "the cat sees", "--json", "--precision", precision});
+    ASSERT_EQ(rough.code, 0) << rough.err;
+    EXPECT_NE(rough.lines().at(0)["log_probability"], exact);
+    EXPECT_NEAR(rough.lines().at(0)["log_probability"], exact, 0.02 * std::fabs(exact));
+  }
 
   const auto vectors = triarch({"embed", model, "the cat", "a dog"}).lines();
   ASSERT_EQ(vectors.size(), 2u);

@@ -50,6 +50,46 @@ TEST(Session, CachedIsUncached) {
   }
 }
 
+// A model of int8 weights is the float32 model of those weights; one of bfloat16 weights without masters the one with.
+TEST(Session, StoredWeightsAreTheWeights) {
+  const Specials special = specials();
+  const Ids source = random_ids(13, 0, kVocabulary, 3), target = random_ids(9, 0, kVocabulary, 4);
+  for (const Kind& kind : generating_kinds()) {
+    SCOPED_TRACE(name_of(kind));
+    ModelSpec spec = tiny_spec(kind, kVocabulary);
+    spec.tied = false;  // a tied table is looked up as it was
+    const auto before = random_model(spec, Precision::float32()), after = random_model(spec, Precision::float32());
+    Model int8(spec, Precision::int8(), false);
+    for (Parameter& p : int8.parameters().all()) {
+      Parameter &from = *before->parameters().find(p.name), &to = *after->parameters().find(p.name);
+      int8.parameters().write(
+          p, [&](const Tensor& t) { std::copy_n(from.value.data<float>(), p.count(), t.data<float>()); });
+      if (p.kind != ParameterKind::matrix) continue;
+      EXPECT_TRUE(p.value.empty());
+      for (int64_t i = 0; i < p.rows; ++i) {
+        const int8_t* row = p.operand.data<int8_t>() + i * p.operand.stride();
+        for (int64_t j = 0; j < p.cols; ++j) to.value.data<float>()[i * p.cols + j] = float(row[j]) * row_scale(row);
+      }
+    }
+    const Logits expected = uncached(*after, special, source, target), found = uncached(int8, special, source, target);
+    const Logits exact = uncached(*before, special, source, target);
+    for (int64_t i = 0; i < expected.rows; ++i) {
+      EXPECT_LT(difference(found.row(i), expected.row(i)), 1e-4);
+      EXPECT_GT(difference(found.row(i), exact.row(i)), 1e-4);
+    }
+
+    const auto trained = random_model(spec, Precision::bfloat16());
+    Model bare(spec, Precision::bfloat16(), false);
+    for (Parameter& p : bare.parameters().all()) {
+      bare.parameters().write(p, [&](const Tensor& t) {
+        std::copy_n(trained->parameters().find(p.name)->value.data<float>(), p.count(), t.data<float>());
+      });
+    }
+    EXPECT_EQ(uncached(bare, special, source, target).values, uncached(*trained, special, source, target).values);
+    EXPECT_LT(bare.parameters().bytes(), trained->parameters().bytes() / 3);
+  }
+}
+
 // A prompt of pictures: cached = uncached, and only what is the same picture is taken as known.
 TEST(Session, FeatureRowsCachedAreUncached) {
   const Specials special = specials();

@@ -41,7 +41,7 @@ inline ModelSpec tiny_spec(const Kind& kind, int64_t vocabulary) {
 
 // Every weight random, gains and biases too, so that none of them can be forgotten.
 inline std::unique_ptr<Model> random_model(const ModelSpec& spec, Precision precision, uint64_t seed = 1) {
-  auto model = std::make_unique<Model>(spec, precision, false);
+  auto model = std::make_unique<Model>(spec, precision, true);
   model->parameters().initialise(seed);
   for (Parameter& p : model->parameters().all()) {
     const Key key = Key(seed, Purpose::test).with(uint64_t(p.offset));

@@ -11,6 +11,7 @@
 
 #include "triarch/base/random.h"
 #include "triarch/base/threads.h"
+#include "triarch/kernels/rows.h"
 
 namespace triarch::kernels {
 namespace {
@@ -236,6 +237,60 @@ TEST_F(ProductTest, EmptySizes) {
     }
     check_types({.m = 0, .n = 5, .k = 3, .b_transposed = b_transposed});
     check_types({.m = 5, .n = 0, .k = 3, .b_transposed = b_transposed});
+  }
+}
+
+// Rows of int8, each with its scale before it.
+std::vector<int8_t> quantised(const std::vector<float>& b, int64_t rows, int64_t cols, int64_t stride) {
+  std::vector<int8_t> out(size_t(rows * stride), int8_t(-128));
+  QuantiseRows q;
+  q.rows = rows, q.cols = cols, q.from = b.data(), q.to = out.data() + kScaleBytes, q.to_stride = stride;
+  quantise_rows(q);
+  return out;
+}
+
+TEST_F(ProductTest, Int8Weights) {
+  const int64_t sizes[][3] = {{1, 1, 1},     {1, 67, 33}, {2, 31, 64},   {7, 33, 31},  {8, 64, 130},   {9, 33, 67},
+                              {33, 130, 67}, {3, 9, 700}, {29, 65, 600}, {40, 48, 64}, {33, 3030, 530}};
+  for (const auto& s : sizes) {
+    for (const bool bias : {false, true}) {
+      const Case t{.m = s[0],
+                   .n = s[1],
+                   .k = s[2],
+                   .bias = bias,
+                   .pre_activation = bias,
+                   .scale = 0.5f,
+                   .activation = bias ? Activation::gelu : Activation::none};
+      const int64_t stride = t.k + kScaleBytes + 3;
+      const auto a = random_matrix<float>(t.m, t.k, t.k, 1);
+      const auto b = quantised(random_matrix<float>(t.n, t.k, t.k, 2), t.n, t.k, stride);
+      const auto biases = random_matrix<float>(1, t.n, t.n, 4);
+      std::vector<double> wide(size_t(t.n * t.k));
+      for (int64_t i = 0; i < t.n; ++i) {
+        const int8_t* row = b.data() + i * stride + kScaleBytes;
+        for (int64_t p = 0; p < t.k; ++p) wide[size_t(i * t.k + p)] = double(row[p]) * double(row_scale(row));
+      }
+      const std::vector<double> nothing(size_t(t.m * t.n), 0);
+      const auto expected = run<double, double>(t, widen(a), wide, nothing, widen(biases));
+      for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+        if (!force_isa(isa)) continue;
+        std::vector<std::vector<float>> found;
+        for (const int threads : {1, 2}) {
+          set_thread_count(threads);
+          std::vector<float> c(size_t(t.m * t.n), NAN), pre(c.size(), 0);
+          Product<float, float, int8_t> x;
+          x.m = t.m, x.n = t.n, x.k = t.k, x.a = a.data(), x.a_stride = t.k;
+          x.b = b.data() + kScaleBytes, x.b_stride = stride, x.b_transposed = true;
+          x.c = c.data(), x.c_stride = t.n, x.scale = t.scale, x.activation = t.activation;
+          x.bias = bias ? biases.data() : nullptr, x.pre_activation = bias ? pre.data() : nullptr;
+          product(x);
+          EXPECT_LE(worst(t, c, expected.c), 1) << name_of(isa) << " " << t.name();
+          EXPECT_LE(worst(t, pre, expected.pre), 1) << name_of(isa) << " pre of " << t.name();
+          found.push_back(c);
+        }
+        EXPECT_TRUE(same_bits(found[0], found[1])) << name_of(isa) << " " << t.name();
+      }
+    }
   }
 }
 

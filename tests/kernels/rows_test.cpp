@@ -91,6 +91,29 @@ TEST(rows, convert_rounds_and_accumulates) {
   }
 }
 
+TEST(rows, quantised_to_the_nearest) {
+  for (int64_t cols : {1, 31, 300}) {
+    const int64_t rows = 5, stride = cols + kScaleBytes + 1;
+    const auto x = as<float>(normal_values(rows * cols, 1));
+    std::vector<float> from = x;
+    for (int64_t j = 0; j < cols; ++j) from[size_t(2 * cols + j)] = 0;
+    on_every_isa([&] {
+      std::vector<int8_t> to(size_t(rows * stride), int8_t(99));
+      quantise_rows(QuantiseRows{rows, cols, from.data(), to.data() + kScaleBytes, stride});
+      for (int64_t i = 0; i < rows; ++i) {
+        const int8_t* row = to.data() + i * stride + kScaleBytes;
+        double most = 0;
+        for (int64_t j = 0; j < cols; ++j) most = std::max(most, std::abs(double(from[size_t(i * cols + j)])));
+        EXPECT_FLOAT_EQ(row_scale(row), float(most / 127));
+        for (int64_t j = 0; j < cols; ++j) {
+          EXPECT_LE(std::abs(double(row[j]) * most / 127 - double(from[size_t(i * cols + j)])), most / 127 * 0.5001);
+        }
+        EXPECT_EQ(row[cols], 99);  // what lies between rows is untouched
+      }
+    });
+  }
+}
+
 TEST(rows, references_are_adjoint) {
   // <gather(x), y> = <x, scatter(y)>, and the same for the mean.
   const int64_t cols = 5;

@@ -16,7 +16,7 @@ namespace {
 
 // Every weight random, gains and biases too.
 std::unique_ptr<Model> random_model(const ModelSpec& spec, uint64_t seed, Precision precision = Precision::float64()) {
-  auto model = std::make_unique<Model>(spec, precision, false);
+  auto model = std::make_unique<Model>(spec, precision, true);
   for (Parameter& p : model->parameters().all()) {
     const Key key = Key(seed, Purpose::test).with(uint64_t(p.offset));
     for (int64_t i = 0; i < p.count(); ++i) {

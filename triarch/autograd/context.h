@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "triarch/autograd/tape.h"
 
@@ -27,13 +28,21 @@ struct Context {
 // type becomes a compile-time one.
 template <class F>
 void dispatch(Precision precision, F&& f) {
-  if (precision == Precision::float32()) {
-    f.template operator()<float, float>();
-  } else if (precision == Precision::bfloat16()) {
+  if (precision.stream == DType::f64) {
+    f.template operator()<double, double>();
+  } else if (precision.operand == DType::bf16) {
     f.template operator()<float, bf16>();
   } else {
-    f.template operator()<double, double>();
+    f.template operator()<float, float>();
   }
+}
+// The same for stored weights, multiplied by operands of type T: f.template operator()<W>().
+template <class T, class F>
+void dispatch_weights(const Tensor& weights, F&& f) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (weights.dtype() == DType::i8) return f.template operator()<int8_t>();
+  }
+  f.template operator()<T>();
 }
 
 }  // namespace triarch

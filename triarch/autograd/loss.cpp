@@ -12,20 +12,22 @@ namespace {
 template <class S, class T>
 void logits_of(const Var& hidden, int64_t begin, int64_t count, const Var& weight, const Var& bias, double scale,
                S* out) {
-  kernels::Product<T, S> p;
-  p.m = count;
-  p.n = weight.rows();
-  p.k = hidden.cols();
-  p.a = hidden.value.data<T>() + begin * hidden.value.stride();
-  p.a_stride = hidden.value.stride();
-  p.b = weight.value.data<T>();
-  p.b_stride = weight.value.stride();
-  p.b_transposed = true;
-  p.c = out;
-  p.c_stride = weight.rows();
-  p.scale = S(scale);
-  p.bias = bias.empty() ? nullptr : bias.value.data<S>();
-  kernels::product(p);
+  dispatch_weights<T>(weight.value, [&]<class W>() {
+    kernels::Product<T, S, W> p;
+    p.m = count;
+    p.n = weight.rows();
+    p.k = hidden.cols();
+    p.a = hidden.value.data<T>() + begin * hidden.value.stride();
+    p.a_stride = hidden.value.stride();
+    p.b = weight.value.data<W>();
+    p.b_stride = weight.value.stride();
+    p.b_transposed = true;
+    p.c = out;
+    p.c_stride = weight.rows();
+    p.scale = S(scale);
+    p.bias = bias.empty() ? nullptr : bias.value.data<S>();
+    kernels::product(p);
+  });
 }
 
 }  // namespace

@@ -120,21 +120,23 @@ Var linear(Context& ctx, const Var& x, const Var& weight, const Var& bias, Activ
   if (out.gradient && activation != Activation::none) pre = ctx.operand(m, n);
   ctx.flops += 2.0 * double(m) * double(n) * double(k);
   dispatch(ctx.precision, [&]<class S, class T>() {
-    kernels::Product<T, T> p;
-    p.m = m;
-    p.n = n;
-    p.k = k;
-    p.a = x.value.data<T>();
-    p.a_stride = x.value.stride();
-    p.b = weight.value.data<T>();
-    p.b_stride = weight.value.stride();
-    p.b_transposed = true;
-    p.c = out.value.data<T>();
-    p.c_stride = n;
-    p.bias = data_or_null<S>(bias.value);
-    p.activation = activation;
-    p.pre_activation = data_or_null<T>(pre);
-    if (!ctx.dry) kernels::product(p);
+    dispatch_weights<T>(weight.value, [&]<class W>() {
+      kernels::Product<T, T, W> p;
+      p.m = m;
+      p.n = n;
+      p.k = k;
+      p.a = x.value.data<T>();
+      p.a_stride = x.value.stride();
+      p.b = weight.value.data<W>();
+      p.b_stride = weight.value.stride();
+      p.b_transposed = true;
+      p.c = out.value.data<T>();
+      p.c_stride = n;
+      p.bias = data_or_null<S>(bias.value);
+      p.activation = activation;
+      p.pre_activation = data_or_null<T>(pre);
+      if (!ctx.dry) kernels::product(p);
+    });
   });
   if (!out.gradient) return out;
   ctx.tape->record({out.gradient}, [&ctx, m, n, k, x, weight, bias, pre, activation, g = out.gradient] {

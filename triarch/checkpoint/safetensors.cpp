@@ -61,6 +61,8 @@ FileType file_type(DType type) {
       return FileType::f64;
     case DType::i32:
       return FileType::i32;
+    case DType::i8:
+      return FileType::i8;
   }
   return FileType::f32;
 }

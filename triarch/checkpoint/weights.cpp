@@ -30,7 +30,10 @@ bool is_vector(const Parameter& p) { return p.kind == ParameterKind::vector; }
 
 std::vector<NamedTensor> tensors_of(const Parameters& parameters) {
   std::vector<NamedTensor> out;
-  for (const Parameter& p : parameters.all()) out.emplace_back(p.name, p.value, is_vector(p));
+  for (const Parameter& p : parameters.all()) {
+    require(!p.value.empty(), "save weights: '{}' is there for use only, as {}", p.name, name_of(p.operand.dtype()));
+    out.emplace_back(p.name, p.value, is_vector(p));
+  }
   return out;
 }
 
@@ -70,15 +73,15 @@ void load_known_parameters(const SafetensorsFile& file, Parameters& parameters) 
   for (Parameter& p : parameters.all()) {
     const NamedTensor* t = file.find(p.name);
     if (!t || (is_task_head(p.name) && t->count() != p.count())) continue;
-    load_tensor(file, p.name, p, p.value);
+    parameters.write(p, [&](const Tensor& to) { load_tensor(file, p.name, p, to); });
   }
-  parameters.refresh();
 }
 
 void load_parameters(const SafetensorsFile& file, Parameters& parameters) {
   check_names(file, parameters, false, ExitCode::corrupt);
-  for (Parameter& p : parameters.all()) load_tensor(file, p.name, p, p.value);
-  parameters.refresh();
+  for (Parameter& p : parameters.all()) {
+    parameters.write(p, [&](const Tensor& to) { load_tensor(file, p.name, p, to); });
+  }
 }
 
 }  // namespace triarch

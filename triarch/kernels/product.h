@@ -21,7 +21,7 @@ struct sum_type<double> {
   using type = double;
 };
 
-template <class A, class C>
+template <class A, class C, class B = A>
 struct Product {
   using Sum = typename sum_type<A>::type;
 
@@ -29,7 +29,8 @@ struct Product {
   const A* a = nullptr;  // [m, k] with row stride a_stride, or [k, m] if a_transposed
   int64_t a_stride = 0;
   bool a_transposed = false;
-  const A* b = nullptr;  // [k, n] with row stride b_stride, or [n, k] if b_transposed
+  const B* b = nullptr;  // [k, n] with row stride b_stride, or [n, k] if b_transposed; int8 only transposed, with a
+                         // scale before each row (tensor/dtype.h)
   int64_t b_stride = 0;
   bool b_transposed = false;
   C* c = nullptr;  // [m, n] with row stride c_stride
@@ -42,10 +43,12 @@ struct Product {
   C* pre_activation = nullptr;  // [m, n] with row stride c_stride: if given, the value before the activation
 };
 
-// (float, float), (bf16, bf16), (bf16, float). m = 0 or n = 0 do nothing; k = 0 gives the bias, or zeros.
+// (float, float), (bf16, bf16), (bf16, float), float times int8. m = 0 or n = 0 do nothing; k = 0 gives the bias, or
+// zeros.
 TRIARCH_KERNEL(product, Product<float, float>)
 TRIARCH_KERNEL(product, Product<bf16, bf16>)
 TRIARCH_KERNEL(product, Product<bf16, float>)
+TRIARCH_KERNEL(product, Product<float, float, int8_t>)
 void product(const Product<double, double>& args);
 
 // out[j] (+)= sum_i x[i, j]: the gradient of a bias. Rows are summed in fixed blocks, blocks in order.

@@ -55,6 +55,15 @@ struct Convert {
   bool accumulate = false;
 };
 
+// Rows of weights as int8: to[i] = round(from[i] / scale), scale = largest magnitude in the row / 127, which is put
+// before each row (tensor/dtype.h).
+struct QuantiseRows {
+  int64_t rows = 0, cols = 0;
+  const float* from = nullptr;  // contiguous
+  int8_t* to = nullptr;
+  int64_t to_stride = 0;
+};
+
 TRIARCH_KERNEL(gather_rows, GatherRows<float>)
 TRIARCH_KERNEL(gather_rows, GatherRows<bf16>)
 TRIARCH_KERNEL(scatter_rows, ScatterRows<float>)
@@ -67,6 +76,7 @@ TRIARCH_KERNEL(convert, Convert<float, bf16>)
 TRIARCH_KERNEL(convert, Convert<bf16, float>)
 TRIARCH_KERNEL(convert, Convert<float, float>)
 TRIARCH_KERNEL(convert, Convert<bf16, bf16>)
+TRIARCH_KERNEL(quantise_rows, QuantiseRows)
 void gather_rows(const GatherRows<double>& args);
 void scatter_rows(const ScatterRows<double>& args);
 void mean_rows(const MeanRows<double>& args);

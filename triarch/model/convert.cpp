@@ -157,6 +157,8 @@ class Converter {
       fail(ExitCode::usage, "convert: '{}' {} does not fit '{}' {}; make the new model as wide as the old one",
            from->name, shape_of(*from), p.name, shape_of(p));
     }
+    require(!from->value.empty() && !p.value.empty(), "convert: '{}' has no master weights: a model for use only",
+            p.name);
     steps_.push_back({{p.name, from->name, part, pooled}, from, &p});
   }
 

@@ -36,11 +36,30 @@ Parameter& Parameters::add(std::string name, int64_t rows, int64_t cols, Paramet
 }
 
 void Parameters::allocate(bool with_gradients) {
-  const auto zeros = [&](DType type) {
-    Tensor t = arena_.tensor(type, 1, flat_size_);
-    std::memset(t.raw(), 0, size_t(flat_size_ * size_of(type)));
+  const auto take = [&](DType type, int64_t rows, int64_t cols) {
+    Tensor t = arena_.tensor(type, rows, cols);
+    std::memset(t.raw(), 0, size_t(rows * cols * size_of(type)));
     return t;
   };
+  const DType stored = precision_.weights;
+  if (!with_gradients && stored != precision_.stream) {
+    for (Parameter& p : list_) {
+      if (p.kind != ParameterKind::matrix) p.value = own_.emplace_back(take(precision_.stream, p.rows, p.cols));
+      p.operand = p.value;
+      if (p.kind == ParameterKind::vector) continue;
+      if (stored == DType::i8) {
+        const int64_t stride = p.cols + kScaleBytes;
+        own_.push_back(take(stored, p.rows, stride));
+        p.operand = Tensor(own_.back().data<int8_t>() + kScaleBytes, stored, p.rows, p.cols, stride);
+      } else {
+        p.operand = own_.emplace_back(take(stored, p.rows, p.cols));
+      }
+    }
+    return;
+  }
+  require(stored == precision_.operand, "parameters: weights stored as {} are for use, not for training",
+          name_of(stored));
+  const auto zeros = [&](DType type) { return take(type, 1, flat_size_); };
   values_ = zeros(precision_.stream);
   operands_ = precision_.operand == precision_.stream ? values_ : zeros(precision_.operand);
   if (with_gradients) gradients_ = zeros(precision_.stream);
@@ -57,15 +76,38 @@ void Parameters::allocate(bool with_gradients) {
 void Parameters::initialise(uint64_t seed) {
   for (Parameter& p : list_) {
     Draw draw(Key(seed, Purpose::initial_weights).with(hash_name(p.name)));
-    dispatch(precision_, [&]<class S, class T>() {
-      S* w = p.value.data<S>();
-      for (int64_t i = 0; i < p.count(); ++i) {
-        // Rounded to float32 in every precision, so that a float64 model starts where a float32 one does.
-        w[i] = S(float(p.init_mean + (p.init_std > 0 ? p.init_std * draw.normal() : 0)));
-      }
+    write(p, [&](const Tensor& to) {
+      dispatch(precision_, [&]<class S, class T>() {
+        S* w = to.data<S>();
+        for (int64_t i = 0; i < p.count(); ++i) {
+          // Rounded to float32 in every precision, so that a float64 model starts where a float32 one does.
+          w[i] = S(float(p.init_mean + (p.init_std > 0 ? p.init_std * draw.normal() : 0)));
+        }
+      });
     });
   }
-  refresh();
+}
+
+void Parameters::write(Parameter& p, const std::function<void(const Tensor& to)>& fill) {
+  Arena arena;
+  const Tensor values = p.value.empty() ? arena.tensor(precision_.stream, p.rows, p.cols) : p.value;
+  fill(values);
+  store(p, values);
+}
+
+void Parameters::store(Parameter& p, const Tensor& values) {
+  if (p.operand.raw() == values.raw()) return;
+  if (p.operand.dtype() == DType::i8) {
+    kernels::QuantiseRows q;
+    q.rows = p.rows;
+    q.cols = p.cols;
+    q.from = values.data<float>();
+    q.to = p.operand.data<int8_t>();
+    q.to_stride = p.operand.stride();
+    kernels::quantise_rows(q);
+  } else {
+    kernels::convert(kernels::Convert<float, bf16>{p.count(), values.data<float>(), p.operand.data<bf16>()});
+  }
 }
 
 Parameter* Parameters::find(const std::string& name) {
@@ -94,6 +136,7 @@ void Parameters::finish_gradients() {
 }
 
 void Parameters::refresh() {
+  require(!values_.empty(), "parameters: a model for use only has no masters to refresh from");
   if (precision_.operand != DType::bf16) return;
   kernels::Convert<float, bf16> c;
   c.count = flat_size_;

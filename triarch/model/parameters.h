@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,8 @@ struct Parameter {
   double init_mean = 0, init_std = 0;
   bool frozen = false;
   int64_t offset = 0;  // in the flat buffers, in elements
-  Tensor value;        // master weights, in the stream's type
-  Tensor operand;      // the same in the operand's type (the masters themselves where it is the same)
+  Tensor value;        // master weights, in the stream's type; empty where only `operand` is kept
+  Tensor operand;      // the same as products read them (the masters themselves where the types are equal)
   Gradient gradient;   // in the stream's type, over the flat gradient buffer
 
   int64_t count() const { return rows * cols; }
@@ -39,16 +40,20 @@ class Parameters {
   // Before allocate(). References stay valid.
   Parameter& add(std::string name, int64_t rows, int64_t cols, ParameterKind kind, double init_std,
                  double init_mean = 0);
-  // Takes the buffers; gradients only where the model will be trained.
+  // Takes the buffers; gradients only where the model will be trained. Where it will not be, matrices that are stored
+  // in another type than the stream's have no masters, and nothing is flat.
   void allocate(bool with_gradients);
   // Draws all weights: each parameter from its own key, so that none depends on which others exist.
   void initialise(uint64_t seed);
+
+  // New values: `fill` writes them into a matrix of p's shape in the stream's type, which becomes p.
+  void write(Parameter& p, const std::function<void(const Tensor& to)>& fill);
 
   Parameter* find(const std::string& name);
   std::deque<Parameter>& all() { return list_; }
   const std::deque<Parameter>& all() const { return list_; }
 
-  // The flat buffers, padding between parameters included (zeros).
+  // The flat buffers, padding between parameters included (zeros); empty where nothing is flat.
   int64_t flat_size() const { return flat_size_; }
   Tensor flat_values() const { return values_; }
   Tensor flat_gradients() const { return gradients_; }
@@ -60,6 +65,7 @@ class Parameters {
   void finish_gradients();
   // After the masters have changed: refreshes the operand copies.
   void refresh();
+  size_t bytes() const { return arena_.used(); }
 
   Precision precision() const { return precision_; }
   // The parameter as an operand of a product, or as a stream-typed vector or table.
@@ -70,8 +76,12 @@ class Parameters {
   Precision precision_;
   Arena arena_;  // before the tensors, which it must outlive
   std::deque<Parameter> list_;
+  // From p.value, or from `values` where it has none.
+  void store(Parameter& p, const Tensor& values);
+
   int64_t flat_size_ = 0;
   Tensor values_, gradients_, operands_;
+  std::vector<Tensor> own_;  // of parameters, where nothing is flat
 };
 
 }  // namespace triarch

@@ -29,11 +29,20 @@ struct bf16 {
   }
 };
 
-enum class DType : uint8_t { f32, bf16, f64, i32 };
+// The scale of a row of int8 weights: a float in the four bytes before the row. A storage type as bfloat16 is.
+constexpr int64_t kScaleBytes = 4;
+inline float row_scale(const int8_t* row) {
+  float f;
+  std::memcpy(&f, row - kScaleBytes, kScaleBytes);
+  return f;
+}
 
-constexpr int64_t size_of(DType t) { return t == DType::f64 ? 8 : t == DType::bf16 ? 2 : 4; }
+enum class DType : uint8_t { f32, bf16, f64, i32, i8 };
+
+constexpr int64_t size_of(DType t) { return t == DType::f64 ? 8 : t == DType::bf16 ? 2 : t == DType::i8 ? 1 : 4; }
 constexpr const char* name_of(DType t) {
-  return t == DType::f32 ? "float32" : t == DType::bf16 ? "bfloat16" : t == DType::f64 ? "float64" : "int32";
+  constexpr const char* names[] = {"float32", "bfloat16", "float64", "int32", "int8"};
+  return names[int(t)];
 }
 
 template <class T>
@@ -54,15 +63,21 @@ template <>
 struct dtype_of<int32_t> {
   static constexpr DType value = DType::i32;
 };
+template <>
+struct dtype_of<int8_t> {
+  static constexpr DType value = DType::i8;
+};
 
-// Precision is a type, not a branch: the stream (residual, statistics, loss, gradients of parameters)
-// and the operand (what is multiplied and kept for the backward pass).
+// Precision is a type, not a branch: the stream (residual, statistics, loss, gradients of parameters), the operand
+// (what is multiplied and kept for the backward pass), and what matrices of weights are stored as.
 struct Precision {
   DType stream = DType::f32;
   DType operand = DType::f32;
+  DType weights = operand;
   static constexpr Precision float32() { return {DType::f32, DType::f32}; }
   static constexpr Precision bfloat16() { return {DType::f32, DType::bf16}; }
-  static constexpr Precision float64() { return {DType::f64, DType::f64}; }  // the references
+  static constexpr Precision float64() { return {DType::f64, DType::f64}; }          // the references
+  static constexpr Precision int8() { return {DType::f32, DType::f32, DType::i8}; }  // for use, not for training
   bool operator==(const Precision&) const = default;
 };
 

@@ -4,6 +4,7 @@
 #include "triarch/kernels/product.h"
 
 #include <new>
+#include <type_traits>
 
 #include "triarch/base/threads.h"
 #include "triarch/kernels/cpu/activation_math.h"
@@ -57,9 +58,10 @@ class Scratch {
 thread_local Scratch unit_scratch;    // of the unit that a thread runs
 thread_local Scratch shared_scratch;  // of the calling thread, read by all units
 
-// c[row.., col..] from the scaled sums of a tile, [rows][kCols].
-template <class A, class C>
-void finish(const Product<A, C>& x, int64_t row, int rows, int64_t col, int64_t cols, const float* tile) {
+// c[row.., col..] from the scaled sums of a tile, [rows][kCols]; `scales` are those of its columns, if they have some.
+template <class A, class C, class B>
+void finish(const Product<A, C, B>& x, int64_t row, int rows, int64_t col, int64_t cols, const float* tile,
+            const float* scales) {
   const bool accumulate = x.accumulate;
   const float* bias = x.bias ? x.bias + col : nullptr;
   const int64_t stride = x.c_stride;
@@ -68,6 +70,7 @@ void finish(const Product<A, C>& x, int64_t row, int rows, int64_t col, int64_t 
   with_activation(x.activation, [&](auto kind) {
     const auto put_sums = [&](int64_t at, int lane, auto part) TRIARCH_BODY {
       Vec v = load(tile + lane);
+      if (scales) v *= get(scales + lane, part);
       if (accumulate) v += get(c + at, part);
       if (bias) v += get(bias + lane, part);
       if (pre) put(pre + at, v, part);
@@ -96,8 +99,8 @@ struct Layout {
   bool a_in_place, b_in_place;  // the micro-kernel reads it where it is
 };
 
-template <class Slot, class A, class C>
-Layout layout_of(const Product<A, C>& x) {
+template <class Slot, class A, class C, class B>
+Layout layout_of(const Product<A, C, B>& x) {
   constexpr bool floats = sizeof(A) == sizeof(float);
   Layout out;
   out.k_blocks = larger(1, divide_up(x.k, kDepth * Slot::kStep));
@@ -106,7 +109,8 @@ Layout layout_of(const Product<A, C>& x) {
   out.a_size = out.slots * kLanes + 16;
   out.b_size = out.slots * kCols + 16;
   out.a_in_place = floats && kReadsRows && (!x.a_transposed || x.k * x.a_stride <= kNear);
-  out.b_in_place = floats && !x.b_transposed && x.n % kCols == 0 && x.k * x.b_stride <= kNear;
+  out.b_in_place =
+      floats && sizeof(B) == sizeof(float) && !x.b_transposed && x.n % kCols == 0 && x.k * x.b_stride <= kNear;
   return out;
 }
 
@@ -118,8 +122,9 @@ struct PanelsOfB {
 };
 
 // Columns [col, col + cols) of b, at most kBlock, over block `block_k` of k, become panels.
-template <class Slot, class A, class C>
-void pack_b(const Product<A, C>& x, const Layout& layout, int64_t block_k, int64_t col, int64_t cols, float* packed) {
+template <class Slot, class A, class C, class B>
+void pack_b(const Product<A, C, B>& x, const Layout& layout, int64_t block_k, int64_t col, int64_t cols,
+            float* packed) {
   const int64_t k_begin = block_k * layout.depth, k = smaller(layout.depth, x.k - k_begin);
   const int count = int(divide_up(cols, kCols));
   int begin[kBlock / kCols + 1];
@@ -139,16 +144,17 @@ void pack_b(const Product<A, C>& x, const Layout& layout, int64_t block_k, int64
 struct Unit {
   int64_t a_begin, a_end, a_count, col, cols;
   PanelsOfB b;
+  const float* scales;  // of the columns, if they have some
 };
 
-template <class Slot, class A, class C>
-void multiply_unit(const Product<A, C>& x, const Layout& layout, const Unit& unit) {
+template <class Slot, class A, class C, class B>
+void multiply_unit(const Product<A, C, B>& x, const Layout& layout, const Unit& unit) {
   const int a_count = int(unit.a_end - unit.a_begin), b_count = int(divide_up(unit.cols, kCols));
   const int64_t first_row = part(x.m, unit.a_count, unit.a_begin);
   int begin[kUnitRows / kRows + 3];  // the first row of each panel, from the unit's first on, and the end
   for (int i = 0; i <= a_count; ++i) begin[i] = int(part(x.m, unit.a_count, unit.a_begin + i) - first_row);
   // Nothing is done to the sums: whole tiles are c's own.
-  const bool plain = !x.bias && !x.pre_activation && x.activation == Activation::none;
+  const bool plain = !x.bias && !x.pre_activation && x.activation == Activation::none && !unit.scales;
 
   const int64_t packed_size = layout.a_in_place ? 0 : layout.a_size * a_count;
   float* packed_a = unit_scratch.get(packed_size + (layout.k_blocks > 1 ? a_count * b_count : 1) * kTile);
@@ -190,7 +196,9 @@ void multiply_unit(const Product<A, C>& x, const Layout& layout, const Unit& uni
           }
           float* tile = tiles + (layout.k_blocks > 1 ? (i * b_count + j) * kTile : 0);
           run(slots, a, b, unit.b.slot, {tile, kCols, x.scale, block_k > 0});
-          if (block_k == layout.k_blocks - 1) finish(x, row, height, col, cols, tile);
+          if (block_k == layout.k_blocks - 1) {
+            finish(x, row, height, col, cols, tile, unit.scales ? unit.scales + j * kCols : nullptr);
+          }
         }
       }
     }
@@ -198,15 +206,22 @@ void multiply_unit(const Product<A, C>& x, const Layout& layout, const Unit& uni
 }
 
 // The strip of columns [col, col + cols) of c.
-template <class Slot, class A, class C>
-void multiply_strip(const Product<A, C>& x, const Layout& layout, int64_t col, int64_t cols) {
+template <class Slot, class A, class C, class B>
+void multiply_strip(const Product<A, C, B>& x, const Layout& layout, int64_t col, int64_t cols) {
   const int64_t b_count = divide_up(cols, kCols);
   PanelsOfB b{nullptr, layout.b_size, kCols, b_count * layout.b_size};
-  if constexpr (sizeof(A) == sizeof(float)) {
+  if constexpr (sizeof(B) == sizeof(float)) {
     if (layout.b_in_place) b = {x.b + col, kCols, x.b_stride, layout.depth * x.b_stride};
   }
+  const float* scales = nullptr;
   if (!layout.b_in_place) {
-    float* packed = shared_scratch.get(layout.k_blocks * b.block);
+    constexpr bool scaled = std::is_same_v<B, int8_t>;
+    const int64_t size = layout.k_blocks * b.block;
+    float* packed = shared_scratch.get(size + (scaled ? b_count * kCols : 0));
+    if constexpr (scaled) {
+      scales = packed + size;
+      for (int64_t j = 0; j < cols; ++j) packed[size + j] = row_scale(x.b + (col + j) * x.b_stride);
+    }
     b.data = packed;
     parallel(layout.k_blocks * divide_up(cols, kBlock), [&](int64_t unit, int) {
       const int64_t block_k = unit % layout.k_blocks, first = unit / layout.k_blocks * kBlock;
@@ -221,7 +236,13 @@ void multiply_strip(const Product<A, C>& x, const Layout& layout, int64_t col, i
   parallel(row_parts * col_parts, [&](int64_t unit, int) {
     const int64_t i = unit / col_parts, j = unit % col_parts;
     const int64_t begin = part(b_count, col_parts, j), end = part(b_count, col_parts, j + 1);
-    Unit u{part(a_count, row_parts, i), part(a_count, row_parts, i + 1), a_count, col + begin * kCols, 0, b};
+    Unit u{part(a_count, row_parts, i),
+           part(a_count, row_parts, i + 1),
+           a_count,
+           col + begin * kCols,
+           0,
+           b,
+           scales ? scales + begin * kCols : nullptr};
     u.cols = smaller(cols, end * kCols) - begin * kCols;
     u.b.data += begin * b.panel;
     multiply_unit<Slot>(x, layout, u);
@@ -229,8 +250,8 @@ void multiply_strip(const Product<A, C>& x, const Layout& layout, int64_t col, i
 }
 
 // c's part below the diagonal from the one above.
-template <class A, class C>
-void mirror(const Product<A, C>& x) {
+template <class A, class C, class B>
+void mirror(const Product<A, C, B>& x) {
   const int64_t stride = x.c_stride;
   parallel(divide_up(x.n, kWidth), [&](int64_t unit, int) {
     const int64_t first = unit * kWidth, last = smaller(x.n, first + kWidth);
@@ -252,8 +273,8 @@ void mirror(const Product<A, C>& x) {
   });
 }
 
-template <class Slot, class A, class C>
-void multiply_blocks(const Product<A, C>& x) {
+template <class Slot, class A, class C, class B>
+void multiply_blocks(const Product<A, C, B>& x) {
   const Layout layout = layout_of<Slot>(x);
   const int64_t most_cols = larger(kBlock, kStripSlots / (layout.slots * layout.k_blocks + 1) / kBlock * kBlock);
   for (int64_t col = 0; col < x.n; col += most_cols) {
@@ -263,8 +284,8 @@ void multiply_blocks(const Product<A, C>& x) {
 }
 
 // At most kFewRows rows of a as floats [m, k], in the caller's scratch unless they are that already.
-template <class A, class C>
-const float* few_rows(const Product<A, C>& x, int64_t& stride) {
+template <class A, class C, class B>
+const float* few_rows(const Product<A, C, B>& x, int64_t& stride) {
   if constexpr (sizeof(A) == sizeof(float)) {
     if (!x.a_transposed) {
       stride = x.a_stride;
@@ -281,26 +302,30 @@ const float* few_rows(const Product<A, C>& x, int64_t& stride) {
   return copy;
 }
 
-template <class A, class C>
-void multiply_few_rows(const Product<A, C>& x) {
+template <class A, class C, class B>
+void multiply_few_rows(const Product<A, C, B>& x) {
   int64_t stride = 0;
   const float* a = few_rows(x, stride);
   constexpr int64_t kUnitBytes = 65536;  // of weights
-  const int64_t width = round_up(divide_up(kUnitBytes, (x.k + 1) * int64_t(sizeof(A))), kCols);
-  const MultiplyRows<A> run = multiply_rows_for<A>(int(x.m));
+  const int64_t width = round_up(divide_up(kUnitBytes, (x.k + 1) * int64_t(sizeof(B))), kCols);
+  const MultiplyRows<B> run = multiply_rows_for<B>(int(x.m));
   parallel(divide_up(x.n, width), [&](int64_t unit, int) {
     const int64_t end = smaller(x.n, (unit + 1) * width);
     for (int64_t col = unit * width; col < end; col += kCols) {
       alignas(64) float tile[kFewRows * kCols];
       run(x.k, a, stride, x.b + col * x.b_stride, x.b_stride, int(smaller(kCols, end - col)), tile);
       for (int at = 0; at < kFewRows * kCols; at += kWidth) store(tile + at, load(tile + at) * x.scale);
-      finish(x, 0, int(x.m), col, end - col, tile);
+      alignas(64) float scales[kCols] = {};
+      if constexpr (std::is_same_v<B, int8_t>) {
+        for (int64_t j = 0; j < kCols && col + j < end; ++j) scales[j] = row_scale(x.b + (col + j) * x.b_stride);
+      }
+      finish(x, 0, int(x.m), col, end - col, tile, std::is_same_v<B, int8_t> ? scales : nullptr);
     }
   });
 }
 
-template <class A, class C>
-void multiply_any(const Product<A, C>& x) {
+template <class A, class C, class B>
+void multiply_any(const Product<A, C, B>& x) {
   if (x.m <= 0 || x.n <= 0) return;
   if (x.m <= kFewRows && x.b_transposed && x.k > 0) return multiply_few_rows(x);
 #if defined(TRIARCH_ISA_avx512)
@@ -360,6 +385,7 @@ void sum_columns(const ColumnSum<T, float>& x) {
 void product(const Product<float, float>& args) { multiply_any(args); }
 void product(const Product<bf16, bf16>& args) { multiply_any(args); }
 void product(const Product<bf16, float>& args) { multiply_any(args); }
+void product(const Product<float, float, int8_t>& args) { multiply_any(args); }
 void column_sum(const ColumnSum<float, float>& args) { sum_columns(args); }
 void column_sum(const ColumnSum<bf16, float>& args) { sum_columns(args); }
 

@@ -1,5 +1,7 @@
 #include "triarch/kernels/rows.h"
 
+#include <cmath>
+
 #include "triarch/kernels/cpu/walk.h"
 
 namespace triarch::kernels::TRIARCH_ISA {
@@ -86,6 +88,20 @@ void copy(const Convert<From, To>& a) {
   });
 }
 
+void quantise(const QuantiseRows& a) {
+  parallel_rows(a.rows, a.cols, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const float* from = a.from + i * a.cols;
+      int8_t* to = a.to + i * a.to_stride;
+      float most = 0;
+      for (int64_t j = 0; j < a.cols; ++j) most = std::fabs(from[j]) > most ? std::fabs(from[j]) : most;
+      const float scale = most / 127, inverse = most > 0 ? 127 / most : 0;
+      std::memcpy(to - kScaleBytes, &scale, kScaleBytes);
+      for (int64_t j = 0; j < a.cols; ++j) to[j] = int8_t(std::lrint(from[j] * inverse));
+    }
+  });
+}
+
 }  // namespace
 
 void gather_rows(const GatherRows<float>& args) { gather(args); }
@@ -100,5 +116,6 @@ void convert(const Convert<float, bf16>& args) { copy(args); }
 void convert(const Convert<bf16, float>& args) { copy(args); }
 void convert(const Convert<float, float>& args) { copy(args); }
 void convert(const Convert<bf16, bf16>& args) { copy(args); }
+void quantise_rows(const QuantiseRows& args) { quantise(args); }
 
 }  // namespace triarch::kernels::TRIARCH_ISA

@@ -39,6 +39,20 @@ typedef uint16_t HalfVec __attribute__((vector_size(kWidth * 2)));
   const UintVec u = __builtin_convertvector(h, UintVec) << 16;
   return (Vec)u;
 }
+[[gnu::always_inline]] inline Vec load(const int8_t* p) {
+#if defined(TRIARCH_ISA_avx512)
+  __m128i bytes;
+  std::memcpy(&bytes, p, sizeof bytes);
+  return (Vec)_mm512_maskz_cvtepi32_ps(0xffff,
+                                       _mm512_maskz_cvtepi8_epi32(0xffff, bytes));  // as to_bf16: no plain forms
+#elif defined(TRIARCH_ISA_avx2)
+  return (Vec)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+#else
+  Vec v;
+  for (int i = 0; i < kWidth; ++i) v[i] = float(p[i]);
+  return v;
+#endif
+}
 // Round to nearest even, as bf16(float); a NaN stays one.
 [[gnu::always_inline]] inline HalfVec to_bf16(Vec v) {
   const UintVec u = (UintVec)v;
