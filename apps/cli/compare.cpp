@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <set>
 
 #include "apps/cli/command.h"
 #include "apps/cli/comparing.h"
@@ -68,6 +69,16 @@ void print_plan(const Comparison& c, int jobs) {
   for (size_t i = 0; i < k.contenders.size(); ++i) {
     say(i == 0 ? "compares" : "",
         fmt::format("{} ({} parameters)", k.contenders[i].title(), human_count(double(c.costs()[i].parameters))));
+  }
+  const CompareData& d = c.data();
+  if (!d.tasks.empty()) {
+    std::set<std::string> kinds;
+    for (const ChoiceTask& t : d.tasks) kinds.insert(t.name);
+    say("asks", fmt::format("{} kinds of questions, {} of each under each prompt", kinds.size(), k.task_items));
+  }
+  for (const HeadTask& t : d.heads) {
+    say("labels", fmt::format("{}: {} {}, a head learns from {} tokens", t.name, t.data.labels.size(),
+                              t.tagging ? "tags" : "classes", human_count(double(d.head_tokens))));
   }
   double flops = 0, seconds = 0, bytes = 0;
   for (size_t i = 0; i < c.costs().size(); ++i) {

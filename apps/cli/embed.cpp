@@ -27,6 +27,9 @@ ExitCode run(const Options& o) {
   const Loaded m = load(o.model);
   std::vector<std::vector<int32_t>> ids;
   for (const std::string& t : texts) ids.push_back(m.tokenizer.encode(t));
+  if (options.pooling == Pooling::first && m.spec().family == Family::causal) {
+    say("remark", "the first row of a causal decoder sees nothing of the text; take --pooling mean or last");
+  }
   const auto vectors = embed(*m.model, m.specials(), ids, options);
   if (o.similarity) {
     for (size_t i = 0; i < texts.size(); ++i) {

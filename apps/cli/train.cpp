@@ -121,6 +121,9 @@ ExitCode train(const Options& o) {
         fmt::format("loss {:.4f} nats per target{}; knowing only how often each occurs: {:.4f}", e.tally.mean_nll(),
                     bits && e.tally.bytes > 0 ? fmt::format(", {:.3f} bits per byte", e.tally.bits_per_byte()) : "",
                     e.unigram_entropy));
+    if (e.unigram_entropy > 0 && e.tally.mean_nll() >= e.unigram_entropy) {
+      say("remark", "that is no better than counting: train longer (--max-tokens, --max-seconds) or a smaller --size");
+    }
   };
   events.sample = sampler(*run);
   events.sampled = [&](const std::string& text) { line.print(fmt::format("{:<10}{}", "sample", text)); };
@@ -137,10 +140,10 @@ ExitCode train(const Options& o) {
     const Evaluation& e = run->result();
     std::cout << fmt::format(
         "{{\"run\": \"{}\", \"steps\": {}, \"tokens\": {}, \"flops\": {:.6g}, \"seconds\": {:.3f}, \"loss\": {:.6f}, "
-        "\"unigram_entropy\": {:.6f}, \"bits_per_byte\": {:.6f}, \"accuracy\": {:.6f}, \"majority\": {:.6f}}}\n",
+        "\"unigram_entropy\": {:.6f}, \"bits_per_byte\": {}, \"accuracy\": {:.6f}, \"majority\": {:.6f}}}\n",
         run->folder().string(), run->counters().step, run->counters().tokens, run->counters().flops,
-        run->counters().seconds, e.tally.mean_nll(), e.unigram_entropy, bits ? e.tally.bits_per_byte() : 0,
-        e.accuracy(), e.majority);
+        run->counters().seconds, e.tally.mean_nll(), e.unigram_entropy,
+        bits ? fmt::format("{:.6f}", e.tally.bits_per_byte()) : "null", e.accuracy(), e.majority);
   }
   return ExitCode::ok;
 }

@@ -25,6 +25,9 @@ TEST(BadInput, Texts) {
   expect_refused(triarch({"train", s.write("short.txt", "too short")}), 1, {"1024 bytes", "found 9"});
   expect_refused(triarch({"train", (s / "absent.txt").string()}), 1, {"absent.txt"});
   expect_refused(triarch({"train"}), 2, {"expected a text"});
+  expect_refused(triarch({"train", s.write("labels.csv", "good,1\n")}), 2, {"labels.csv", ".tsv"});
+  const std::string pairs = s.write("pairs.tsv", labelled_text(200, false));
+  expect_refused(triarch({"train", pairs, "--objective", "next_token"}), 2, {"found pairs", "seq2seq"});
   // A line of 300 kB is a text like any other.
   std::string line = small_text(12000);
   for (char& c : line) c = c == '\n' ? ' ' : c;
@@ -46,6 +49,12 @@ TEST(BadInput, Words) {
   const Scratch s;
   const std::string text = s.write("text.txt", small_text(400));
   expect_refused(triarch({"train", text, "--family", "encoder", "--objective", "next_token"}), 2, {"masked_lm"});
+  expect_refused(triarch({"train", text, "--max-seconds", "-5"}), 2, {"negative"});
+  expect_refused(triarch({"train", text, "--seed", "x"}), 2, {"--seed: expected an integer"});
+  expect_refused(triarch({"generate", Models::path("classes"), "a"}), 2, {"triarch classify"});
+  expect_refused(triarch({"fill", Models::path("classes"), "a <mask>"}), 2, {"triarch classify"});
+  expect_refused(triarch({"fill", Models::path("encoder"), "a [MASK]"}), 2, {"write <mask>"});
+  expect_refused(triarch({"report", Models::path("causal")}), 2, {"a training run", "triarch inspect"});
   expect_refused(triarch({"train", text, "-c", s.write("run.yaml", "context: 64\nbatch_rwos: 4\n")}), 2,
                  {"run.yaml line 2", "did you mean 'batch_rows'"});
 }

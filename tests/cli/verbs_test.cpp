@@ -119,6 +119,27 @@ TEST(Spans, AreFilledByModelsThatLearntThem) {
   EXPECT_NE(no.err.find("generate"), std::string::npos);
 }
 
+// What pairs are learnt as; what texts of a glob are called; what is worth a remark.
+TEST(Train, ChoosesAndRemarks) {
+  const Scratch scratch;
+  const std::string pairs = scratch.write("pairs.tsv", labelled_text(200, false));
+  for (const auto& [family, objective] : {std::pair("causal", "seq2seq"), std::pair("encoder", "masked_target")}) {
+    const Ended e = triarch({"train", pairs, "--family", family, "--size", "tiny", "--dry-run"});
+    EXPECT_EQ(e.code, 0) << e.err;
+    EXPECT_NE(e.err.find(fmt::format("learns    {}", objective)), std::string::npos) << e.err;
+  }
+  std::filesystem::create_directories(scratch / "books");
+  scratch.write("books/one.txt", small_text(400));
+  const Ended glob = triarch({"train", (scratch / "books/*.txt").string(), "--size", "tiny", "--dry-run"});
+  EXPECT_NE(glob.err.find("data      books:"), std::string::npos) << glob.err;
+  const Ended brief = triarch({"train", (scratch / "books/one.txt").string(), "--size", "tiny", "--steps", "1",
+                               "--json", "--family", "encoder", "--output-dir", (scratch / "run").string()});
+  EXPECT_NE(brief.err.find("no better than counting"), std::string::npos) << brief.err;
+  EXPECT_TRUE(brief.lines().at(0)["bits_per_byte"].is_null());
+  EXPECT_NE(triarch({"embed", Models::path("causal"), "a cat", "--pooling", "cls"}).err.find("remark"),
+            std::string::npos);
+}
+
 TEST(Labels, ClassifyAndTag) {
   const Scratch scratch;
   const std::string classes = Models::path("classes");
@@ -180,6 +201,27 @@ TEST(Tokenize, ThereAndBack) {
   EXPECT_EQ(triarch({"tokenize", made, "the king", "--ids"}).code, 0);
   EXPECT_EQ(triarch({"tokenize", "bytes", "hi", "--ids"}).out, "214 215\n");
   EXPECT_EQ(triarch({"tokenize", "nothing-there", "hi"}).code, 2);
+}
+
+// A short budget asks less, and a file of labels is read as often as is of use.
+TEST(Compare, PlansWithinItsBudget) {
+  const Scratch scratch;
+  const std::string text = scratch.write("text.txt", small_text(4000));
+  const std::string labels = scratch.write("labels.tsv", labelled_text(200, false));
+  std::string questions;
+  for (int i = 0; i < 400; ++i) {
+    questions += "{\"prompt\": \"the cat sees\", \"candidates\": [\"the dog\", \"a dog " + std::to_string(i) +
+                 "\"], \"answer\": 0}\n";
+  }
+  const std::string file = scratch.write("questions.jsonl", questions);
+  const Ended e = triarch({"compare", text, "--budget", "0.2s", "--contenders", "causal", "--tasks", file, "--classify",
+                           labels, "--dry-run"});
+  ASSERT_EQ(e.code, 0) << e.err;
+  EXPECT_NE(e.err.find("20 of each under each prompt"), std::string::npos) << e.err;
+  const Ended labelled = triarch({"compare", text, "--budget", "1M tokens", "--classify", labels, "--dry-run"});
+  const Ended fewer = triarch({"compare", text, "--budget", "1k tokens", "--classify", labels, "--dry-run"});
+  EXPECT_NE(labelled.err.find("2 classes, a head learns from 62k tokens"), std::string::npos) << labelled.err;
+  EXPECT_NE(fewer.err.find("a head learns from 1k tokens"), std::string::npos) << fewer.err;
 }
 
 // A comparison of the user's text, with questions of the user's own, and its report again.

@@ -221,8 +221,12 @@ TEST_F(CompareTest, LearnsFromATextAndFromPairs) {
   config.contenders = {parse_contender("causal"), parse_contender("encoder_decoder:span_corruption"),
                        parse_contender("permutation")};
   const auto c = Comparison::create(config, folder_ / "text", 2);
+  EXPECT_NE(report_of(*c).uses.at(0).answer.find("so far"), std::string::npos);
+  EXPECT_NE(report_of(*c).uses.at(0).answer.find("(0 of 1 seeds)"), std::string::npos);
   ASSERT_TRUE(c->work(2, {}));
   const CompareReport r = report_of(*c);
+  const ContenderReport& best = *std::ranges::find(r.contenders, r.uses.at(0).best, &ContenderReport::name);
+  EXPECT_EQ(r.uses[0].answer.find("not learnt even") != std::string::npos, best.own_loss >= best.unigram_entropy);
   EXPECT_EQ(r.contenders[0].suffix_format, "continuation");
   EXPECT_EQ(r.contenders[1].suffix_format, "span");
   // One seed claims nothing.

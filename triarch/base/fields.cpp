@@ -415,8 +415,10 @@ void set(const std::vector<Field>& fields, std::string_view key, std::string_vie
     return;
   }
   if (field->optional() && (value == "null" || value == "~" || value.empty())) return field->clear();
-  if (!field->parse(value))
-    fail(ExitCode::usage, "{}: {}: expected {}, found '{}'", source, full, field->type(), value);
+  if (!field->parse(value)) {
+    const bool named = source.starts_with("--") && source != "--set";  // "--seed: expected ..."
+    fail(ExitCode::usage, "{}: {}expected {}, found '{}'", source, named ? "" : full + ": ", field->type(), value);
+  }
 }
 
 std::string write_yaml(const std::vector<Field>& fields, bool with_help) {

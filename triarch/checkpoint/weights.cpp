@@ -15,6 +15,10 @@ std::filesystem::path find_model(const std::filesystem::path& path) {
       return folder;
   }
   if (const auto newest = newest_checkpoint(path)) return newest->path;
+  if (fs::exists(path / "report.json") || fs::exists(path / "queue")) {
+    fail(ExitCode::usage, "load model: '{}' is a comparison, which keeps no models; see triarch report {}",
+         path.string(), path.string());
+  }
   fail("load model: '{}' holds no model ({} and {}) and no checkpoint of a run; give the folder that training printed",
        path.string(), model_file::weights, model_file::spec);
 }

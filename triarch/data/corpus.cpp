@@ -24,6 +24,10 @@ enum class Format { text, json_lines, tsv };
 
 Format format_of(const fs::path& path) {
   const std::string end = content_ending(path);
+  if (end == ".csv") {
+    fail(ExitCode::usage, "read corpus: '{}': CSV is not read; write it as .tsv (text<TAB>label or target) or .jsonl",
+         path.string());
+  }
   if (end == ".jsonl" || end == ".ndjson" || end == ".json") return Format::json_lines;
   return end == ".tsv" ? Format::tsv : Format::text;
 }

@@ -43,7 +43,7 @@ Loader::Loader(const Documents& documents, MakeExample make, const Specials& spe
   require(options.piece >= 0, "load: expected pieces of at least one token, or 0 for whole documents, found {}",
           options.piece);
   require(options.piece == 0 || (documents.target_begins.empty() && documents.labels.empty()),
-          "load: pairs and labelled documents cannot be cut into pieces; use whole documents (piece = 0)");
+          "load: expected plain texts to cut into pieces, found pairs or labelled documents");
   tokens_ = int64_t(documents.ids.size() + documents.target_ids.size());
   start_epoch(0);
   if (order_.empty()) fail("load: expected at least one document with a token, found {} empty ones", n);

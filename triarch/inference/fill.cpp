@@ -37,8 +37,9 @@ std::vector<FillResult> fill_masks(const Model& model, const Tokenizer& tokenize
   for (const std::string& text : texts) {
     ids.push_back(tokenizer.encode(text, SpecialText::parse));
     if (std::ranges::count(ids.back(), specials.mask) == 0) {
-      fail(ExitCode::usage, "fill: expected a text with at least one {}, found '{}'", specials.written(specials.mask),
-           text.substr(0, 60));
+      const std::string mask = specials.written(specials.mask);
+      fail(ExitCode::usage, "fill: expected a text with at least one {}, found '{}'{}", mask, text.substr(0, 60),
+           text.find("[MASK]") == std::string::npos ? "" : fmt::format("; for [MASK] write {}", mask));
     }
     if (int64_t(ids.back().size()) + 2 > spec.max_positions) {
       fail(ExitCode::usage, "fill: a text of {} tokens does not fit the model's {} positions; shorten it",

@@ -114,19 +114,21 @@ void add_losses(const json& report, std::vector<Column>& all) {
            return {c.at("bleu").empty() ? "-" : fmt::format("{:.1f} %", 100 * number_of(c, "exact_match")), ""};
          }});
   }
-  std::vector<std::string> heads;
+  std::vector<std::pair<std::string, double>> heads;  // and who always says the most frequent label
   for (const json& c : report.at("contenders")) {
     for (const json& h : c.at("heads")) {
-      if (std::ranges::find(heads, text_of(h, "name")) == heads.end()) heads.push_back(text_of(h, "name"));
+      const std::pair head(text_of(h, "name"), number_of(h, "majority"));
+      if (std::ranges::find(heads, head) == heads.end()) heads.push_back(head);
     }
   }
-  for (const std::string& head : heads) {
-    all.push_back({{"label: " + head, "accuracy, 95 %"}, [=](const json& c) {
-                     for (const json& h : c.at("heads")) {
-                       if (h.at("name") == head) return figure_cell(&h.at("accuracy"));
-                     }
-                     return Cell{"-", ""};
-                   }});
+  for (const auto& [head, majority] : heads) {
+    all.push_back(
+        {{"label: " + head, fmt::format("accuracy; most frequent {:.3f}", majority)}, [head = head](const json& c) {
+           for (const json& h : c.at("heads")) {
+             if (h.at("name") == head) return figure_cell(&h.at("accuracy"));
+           }
+           return Cell{"-", ""};
+         }});
   }
 }
 

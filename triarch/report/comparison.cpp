@@ -181,11 +181,16 @@ std::string comparison_page(std::string_view report_json) {
           "2022).</p>" +
           page_rows(grid));
     }
-    add("<figure><figcaption>Scores before and after finetuning, with 95 % intervals.</figcaption><div "
-        "class=\"chart\"><canvas id=\"scores\"></canvas></div></figure>");
-    add("<p class=\"soft\">Each kind of questions: % right, and % right with the context left out, which is chance; "
-        "after "
-        "pretraining → after finetuning. Bold: above chance in every seed.</p>" +
+    const bool finetuned =
+        std::ranges::any_of(report.at("contenders"), [](const json& c) { return c.at("stages").size() > 1; });
+    add(
+        fmt::format("<figure><figcaption>Scores {}, with 95 % intervals.</figcaption><div class=\"chart\"><canvas "
+                    "id=\"scores\"></canvas></div></figure>",
+                    finetuned ? "before and after finetuning" : "after pretraining (nothing was finetuned)"));
+    add(fmt::format(
+            "<p class=\"soft\">Each kind of questions: % right, and % right with the context left out, which is "
+            "chance{}. Bold: above chance in every seed.</p>",
+            finetuned ? "; after pretraining → after finetuning" : "") +
         page_rows(tasks, " class=\"tight\""));
   }
 

@@ -25,6 +25,7 @@ constexpr int64_t kWorldTokens = 400'000;
 constexpr int64_t kWorldWidth = 64, kWorldLayers = 2;  // where nothing else decides
 // Of a time budget, what is left for evaluations, reading and the report.
 constexpr double kTrainingShare = 0.8;
+constexpr int64_t kFewestItems = 20;  // questions of a kind, where the budget is too short for more
 // A model learns from about this many tokens per weight before a larger one would have done better (Hoffmann et al.
 // 2022 say 20 at the end; small models on small texts are better off somewhat larger).
 constexpr double kTokensPerWeight = 8;
@@ -213,7 +214,7 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
     // The largest shape whose models see enough tokens in the time; in the world, more tokens before a larger shape.
     const int64_t width = k.width > 0 || !c->data_.world ? k.width : kWorldWidth;
     const int64_t layers = k.layers > 0 || !c->data_.world ? k.layers : kWorldLayers;
-    const double asking = answering_cost(c->data_.tasks, c->data_.tokenizer);
+    double asking = answering_cost(c->data_.tasks, c->data_.tokenizer);
     for (const Shape& shape : kShapes) {
       k.width = width > 0 ? width : shape.width;
       k.layers = layers > 0 ? layers : shape.layers;
@@ -236,10 +237,24 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
       const double share = k.seconds * kTrainingShare * jobs / double(k.seeds);
       // Questions are answered after each stage, and finetuning is learning, too.
       const bool finetuned = c->data_.instruction_tokens > 0;
-      const double heads = double(c->data_.head_tokens) * double(c->data_.heads.size());
-      const double learnt = 1 + (double(finetuned ? c->data_.instruction_tokens : 0) + heads) / double(k.tokens) +
-                            kAdaptationRuns * double(k.adaptations.size()) / double(k.contenders.size());
-      const double tokens = (share / seconds - (finetuned ? 2 : 1) * asking) / learnt;
+      const int asked = finetuned ? 2 : 1;
+      if (last && asked * asking > share / seconds / 2 && k.task_items > kFewestItems) {
+        k.task_items = std::max<int64_t>(kFewestItems,
+                                         std::llround(double(k.task_items) * share / seconds / 2 / (asked * asking)));
+        const Tokenizer known = c->data_.tokenizer;
+        c->data_ = read_compare_data(k, &known);
+        asking = answering_cost(c->data_.tasks, known);
+      }
+      double tokens = double(k.tokens);
+      for (int round = 0; round < 3; ++round) {  // what heads learn from depends on the tokens, which depend on it
+        k.tokens = std::max(64 * k.step_tokens, int64_t(tokens));
+        fill_stages(k, c->data_);
+        const double heads = double(c->data_.head_tokens) * double(c->data_.heads.size());
+        const double learnt = 1 + (double(finetuned ? c->data_.instruction_tokens : 0) + heads) / double(k.tokens) +
+                              kAdaptationRuns * double(k.adaptations.size()) / double(k.contenders.size());
+        tokens = (share / seconds - asked * asking) / learnt;
+        if (c->data_.world) break;  // there all is in proportion
+      }
       if (!last && tokens < kTokensPerWeight * smallest) continue;
       // To whole steps, and to two digits: the number is kept, and people read it.
       const double digits = std::pow(10, std::floor(std::log10(std::max(tokens, 100.0))) - 1);
@@ -286,9 +301,9 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
 
 std::unique_ptr<Comparison> Comparison::open(const fs::path& folder) {
   CompareConfig config;
-  if (!fs::exists(folder / "config.yaml")) {
-    fail(ExitCode::usage, "compare: expected the folder of a comparison, found no config.yaml in '{}'",
-         folder.string());
+  if (!fs::exists(folder / "config.yaml") || !fs::exists(folder / "queue")) {
+    fail(ExitCode::usage, "compare: expected the folder of a comparison, found {} in '{}'",
+         fs::exists(folder / "metrics.jsonl") ? "a training run (see triarch inspect)" : "none", folder.string());
   }
   load_yaml(folder / "config.yaml", config);
   const Tokenizer tokenizer = Tokenizer::load(folder / "tokenizer.bin");

@@ -56,8 +56,8 @@ struct CompareConfig {
   // Labelling: heads finetuned on the world's texts, or on files of the user's own.
   std::optional<bool> heads;               // none: with a budget of 10 minutes or more
   std::vector<std::string> classify, tag;  // files; they make heads true
-  int64_t head_tokens = -1;                // that each head learns from; -1: a sixteenth of pretraining's
-  std::optional<bool> adapt;               // adaptation between families; none: with a budget of 10 minutes or more
+  int64_t head_tokens = -1;   // that each head learns from; -1: a sixteenth of pretraining's, or 8 passes over files
+  std::optional<bool> adapt;  // adaptation between families; none: with a budget of 10 minutes or more
   std::vector<AdaptationPlan> adaptations;
   std::optional<bool> serving;  // measures what each contender costs to serve; none: the same
   uint64_t hash = 0;            // of the texts; checked on resume
@@ -104,7 +104,8 @@ struct CompareConfig {
       "world");
     v("classify", classify, "files of texts with a class each, to finetune heads on");
     v("tag", tag, "files of texts with a tag for each word, to finetune heads on");
-    v("head_tokens", head_tokens, "tokens that each head learns from; -1: a sixteenth of pretraining's");
+    v("head_tokens", head_tokens,
+      "tokens that each head learns from; -1: a sixteenth of pretraining's, of files of your own eight passes");
     v("adapt", adapt,
       "begin families with the weights of others, and count tokens to the same loss; null: with a budget of 10 minutes "
       "or more");

@@ -20,6 +20,7 @@ constexpr int64_t kPrimerTokens = 100'000;
 constexpr size_t kTranslations = 200;   // held-out pairs whose outputs are generated
 constexpr size_t kEnoughToTrain = 200;  // questions of a task that are left for finetuning
 constexpr double kMostEpochs = 4;       // of finetuning over the questions
+constexpr int64_t kHeadEpochs = 8;      // over labelled files of the user's own, at most as many tokens as pretraining
 
 // Of the world's texts (1 learnt from, 2 held out, 3 questions, 4 instructions) and of questions about the user's.
 Key task_key(uint64_t what) { return Key(kWorldSeed, Purpose::world).with(what); }
@@ -156,6 +157,11 @@ CompareData read_compare_data(CompareConfig& config, const Tokenizer* known) {
 void fill_stages(const CompareConfig& config, CompareData& d) {
   const int64_t share = config.finetune_tokens >= 0 ? config.finetune_tokens : config.tokens * 3 / 8;
   d.head_tokens = config.head_tokens >= 0 ? config.head_tokens : config.tokens / 16;
+  if (config.head_tokens < 0 && !(config.classify.empty() && config.tag.empty())) {
+    int64_t passes = 0;
+    for (const HeadTask& t : d.heads) passes = std::max(passes, kHeadEpochs * t.data.train.tokens());
+    d.head_tokens = std::max(d.head_tokens, std::min(config.tokens, passes));
+  }
   if (!d.world) {
     d.stage_tokens = {config.tokens};
     const int64_t most = int64_t(kMostEpochs * double(d.instructions.tokens()));

@@ -5,6 +5,7 @@
 #include <map>
 #include <numbers>
 #include <set>
+#include <span>
 
 #include "triarch/base/human.h"
 #include "triarch/evaluate/text_metrics.h"
@@ -177,8 +178,15 @@ struct Measured {
   std::vector<std::vector<Estimate>> tasks;  // [stages][groups]
 };
 
+// What an answer must be above to say that anything was learnt.
+struct Guess {
+  double value = 0;
+  std::string title = "chance";
+};
+
 // One use: the estimates of all contenders, in their order; no runs in those that have none.
-void rank(CompareReport& r, MeasureReport use, const std::vector<Estimate>& estimates, const std::string& unit) {
+void rank(CompareReport& r, MeasureReport use, const std::vector<Estimate>& estimates, const std::string& unit,
+          const Guess& guess = {}) {
   std::vector<size_t> complete;
   for (size_t i = 0; i < estimates.size(); ++i) {
     if (!estimates[i].runs.empty() && int64_t(estimates[i].runs.size()) == r.seeds) complete.push_back(i);
@@ -203,40 +211,70 @@ void rank(CompareReport& r, MeasureReport use, const std::vector<Estimate>& esti
       r.differences.push_back(std::move(out));
     }
   }
-  std::vector<std::string> worse, tied, silent;
+  std::vector<std::string> silent, unfinished;
   for (size_t i = 0; i < estimates.size(); ++i) {
-    if (estimates[i].runs.empty()) silent.push_back("the " + r.contenders[i].label);
+    const ContenderReport& c = r.contenders[i];
+    if (c.runs + int64_t(c.failures.size()) < r.seeds) {
+      unfinished.push_back(fmt::format("the {} ({} of {} seeds)", c.label, c.runs, r.seeds));
+    } else if (estimates[i].runs.empty()) {
+      silent.push_back("the " + c.label);
+    }
   }
-  const std::string to = "To " + use.name + ": ";
+  const std::string to = "To " + use.name + (unfinished.empty() ? ": " : ", so far: ");
+  const std::string rest = (silent.empty() ? "" : fmt::format(" Not ranked: {}.", listed(silent))) +
+                           (unfinished.empty() ? "" : fmt::format(" Not finished: {}.", listed(unfinished)));
   if (complete.empty()) {
-    use.answer = to + "no contender has a result with every seed, so there is no answer yet.";
+    use.answer = to + "no contender has a result with every seed, so there is no answer yet." + rest;
     r.uses.push_back(std::move(use));
     return;
   }
-  const size_t best = *std::ranges::min_element(
-      complete, {}, [&](size_t i) { return use.lower_is_better ? estimates[i].mean() : -estimates[i].mean(); });
+  std::ranges::stable_sort(complete, {},
+                           [&](size_t i) { return use.lower_is_better ? estimates[i].mean() : -estimates[i].mean(); });
+  const size_t best = complete.front();
   use.best = r.contenders[best].name;
-  for (const DifferenceReport& d : r.differences) {
-    if (d.measure != use.name || (d.a != use.best && d.b != use.best)) continue;
-    const std::string& other = d.a == use.best ? d.b : d.a;
-    const auto at = std::ranges::find(r.contenders, other, &ContenderReport::name);
-    (d.significant ? worse : tied).push_back("the " + at->label);
-    if (!d.significant) use.ties.push_back(other);
+  const auto significant = [&](size_t x, size_t y) {
+    const std::string &a = r.contenders[x].name, &b = r.contenders[y].name;
+    return std::ranges::any_of(r.differences, [&](const DifferenceReport& d) {
+      return d.measure == use.name && d.significant && ((d.a == a && d.b == b) || (d.a == b && d.b == a));
+    });
+  };
+  const int digits = unit == " BLEU" ? 1 : 3;
+  // Who is not told apart from the best; who is worse than that, or than one of those that are not.
+  std::vector<size_t> front = {best};
+  std::vector<std::string> worse, tied;
+  for (size_t i : std::span(complete).subspan(1)) {
+    const std::string named = fmt::format("the {} ({:.{}f})", r.contenders[i].label, estimates[i].mean(), digits);
+    const auto above = std::ranges::find_if(front, [&](size_t f) { return significant(f, i); });
+    if (above == front.end()) {
+      front.push_back(i);
+      tied.push_back(named);
+      use.ties.push_back(r.contenders[i].name);
+    } else {
+      worse.push_back(*above == best ? named : fmt::format("{} than the {}", named, r.contenders[*above].label));
+    }
   }
   const Figure f = figure_of(estimates[best]);
-  const std::string& label = r.contenders[best].label;
-  const std::string figures = fmt::format("{:.3f}{} (95 % {:.3f} to {:.3f})", f.mean, unit, f.low, f.high);
+  const ContenderReport& first = r.contenders[best];
+  const std::string figures =
+      fmt::format("{:.{}f}{} (95 % {:.{}f} to {:.{}f})", f.mean, digits, unit, f.low, digits, f.high, digits);
   if (complete.size() == 1) {
-    use.answer = to + fmt::format("the {} is the only one measured, {}.", label, figures);
+    use.answer = to + fmt::format("the {} is the only one measured, {}.", first.label, figures);
   } else if (tied.empty()) {
-    use.answer = to + fmt::format("take the {}, {}, significantly better than {}.", label, figures, listed(worse));
+    use.answer =
+        to + fmt::format("take the {}, {}, significantly better than {}.", first.label, figures, listed(worse));
   } else {
-    use.answer = to + fmt::format("no significant difference between the {}, {}, and {}{}.", label, figures,
+    use.answer = to + fmt::format("no significant difference between the {}, {}, and {}{}.", first.label, figures,
                                   listed(tied), r.seeds < 2 ? "; one seed cannot tell a difference from chance" : "");
     if (!worse.empty()) use.answer += fmt::format(" Significantly worse: {}.", listed(worse));
   }
-  if (f.low <= 0 && !use.lower_is_better) use.answer += " Not even the best is clearly above chance.";
-  if (!silent.empty()) use.answer += fmt::format(" Not ranked: {}.", listed(silent));
+  if (f.low <= guess.value && !use.lower_is_better) {
+    use.answer += fmt::format(" Not even the best is clearly above {}.", guess.title);
+  }
+  if (first.unigram_entropy > 0 && first.own_loss >= first.unigram_entropy) {
+    use.answer +=
+        fmt::format(" But the {} has not learnt even how often each token occurs: give more time.", first.label);
+  }
+  use.answer += rest;
   r.uses.push_back(std::move(use));
 }
 
@@ -503,11 +541,16 @@ CompareReport report_of(const Comparison& comparison) {
   for (const bool tagging : {false, true}) {
     if (std::ranges::find(data.heads, tagging, &HeadTask::tagging) == data.heads.end()) continue;
     for (size_t i = 0; i < measured.size(); ++i) estimates[i] = measured[i].heads[tagging ? 1 : 0];
+    std::vector<double> majorities;
+    for (const HeadTask& t : data.heads) {
+      if (t.tagging == tagging) majorities.push_back(t.majority);
+    }
+    const double majority = mean(majorities);
     rank(r,
          {tagging ? "tag" : "classify",
           fmt::format("accuracy of heads finetuned on {}", tagging ? "a tag for each word" : "a class for each text"),
           false},
-         estimates, " of 1");
+         estimates, " of 1", {majority, fmt::format("always saying the most frequent label ({:.3f})", majority)});
   }
   for (const AdaptationPlan& plan : k.adaptations) {
     r.adaptations.push_back(adaptation_of(plan, comparison.results(plan)));

@@ -52,6 +52,8 @@ std::string name_of_inputs(const std::vector<std::string>& inputs) {
   if (inputs.empty()) return "text";
   std::filesystem::path p = std::filesystem::path(inputs.front()).lexically_normal();
   if (!p.has_filename()) p = p.parent_path();
+  // A glob's texts are named after the folder above it.
+  while (p.string().find_first_of("*?[") != std::string::npos) p = p.parent_path();
   std::string name = p.filename().string();
   name = name.substr(0, name.find('.'));
   std::string clean;

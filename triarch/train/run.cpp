@@ -45,7 +45,13 @@ void resolve(TrainConfig& config, const RunData& data) {
   m.vocabulary = data.tokenizer.vocabulary();
   // bos or cls and eos stand beside a piece's tokens.
   m.max_positions = std::max(m.max_positions, config.context + 2);
-  if (config.objectives.empty()) config.objectives = default_objectives(m.family);
+  const bool pairs = !data.train.target_begins.empty() && data.labels.empty();
+  if (config.objectives.empty()) {
+    config.objectives = default_objectives(m.family);
+    if (pairs) {
+      config.objectives[0].kind = m.family == Family::encoder ? ObjectiveKind::masked_target : ObjectiveKind::seq2seq;
+    }
+  }
   check_objectives(config, config.objectives);
   if (!data.labels.empty()) {
     m.labels = data.labels;
@@ -71,6 +77,9 @@ void resolve(TrainConfig& config, const RunData& data) {
   if (config.accumulation < 1)
     fail(ExitCode::usage, "accumulation: expected at least 1, found {}", config.accumulation);
   const BudgetConfig& b = config.budget;
+  if (b.steps < 0 || b.tokens < 0 || b.flops < 0 || b.seconds < 0) {
+    fail(ExitCode::usage, "budget: expected steps, tokens, FLOPs or seconds above 0, found a negative number");
+  }
   if (b.steps <= 0 && b.tokens <= 0 && b.flops <= 0 && b.seconds <= 0) {
     // Twenty passes over a small text, one over a large one, in between by the root.
     const double tokens = double(data.train.tokens());
@@ -85,6 +94,12 @@ Task::Task(const TrainConfig& config, const std::vector<ObjectiveSpec>& objectiv
   options_.context = config.context + 2;
   options_.seed = config.seed;
   if (objective_->takes_text()) {
+    if (!data.train.target_begins.empty()) {
+      fail(ExitCode::usage,
+           "train: {} learns from plain texts, found pairs (of an input and its target); take --objective seq2seq, "
+           "classification or tagging, or masked_target for an encoder",
+           enum_name(objectives.front().kind));
+    }
     options_.piece = longest_passage(*objective_, options_.layout, options_.context, options_.capacity);
   }
 }
