@@ -57,4 +57,12 @@ std::string sentence_case(std::string text) {
   return text;
 }
 
+std::string listed(const std::vector<std::string>& words, const char* last) {
+  std::string out;
+  for (size_t i = 0; i < words.size(); ++i) {
+    out += (i == 0 ? "" : i + 1 == words.size() ? fmt::format(" {} ", last) : ", ") + words[i];
+  }
+  return out;
+}
+
 }  // namespace triarch

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "triarch/base/error.h"
+#include "triarch/base/human.h"
 #include "triarch/objective/factory.h"
 
 namespace triarch {
@@ -14,12 +15,6 @@ const std::pair<Family, const char*> kFamilies[] = {{Family::encoder, "an encode
                                                     {Family::prefix, "a prefix decoder"},
                                                     {Family::encoder_decoder, "an encoder-decoder"},
                                                     {Family::permutation, "a permutation LM"}};
-
-std::string list(const std::vector<std::string>& words) {
-  std::string out;
-  for (size_t i = 0; i < words.size(); ++i) out += (i == 0 ? "" : i + 1 == words.size() ? " or " : ", ") + words[i];
-  return out;
-}
 
 std::unique_ptr<Objective> make(const ObjectiveSpec& spec, SharedVocabulary v) {
   spec.check();
@@ -211,7 +206,7 @@ void check_pairing(Family family, ObjectiveKind kind) {
     if (value == family) found = name;
   }
   fail(ExitCode::usage, "objective: {} cannot learn from {}; it learns from {}, and {} teaches {}", found,
-       enum_name(kind), list(objectives), enum_name(kind), list(families));
+       enum_name(kind), listed(objectives, "or"), enum_name(kind), listed(families, "or"));
 }
 
 int64_t longest_passage(const Objective& objective, Layout layout, int64_t context, int64_t capacity) {

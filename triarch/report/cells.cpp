@@ -302,7 +302,9 @@ Rows grid_rows(const json& report) {
 
 Rows adaptation_rows(const json& report) {
   Rows rows = {kAdaptationHeads};
-  for (const json& a : report.at("adaptations")) rows.push_back(adaptation_cells(a));
+  for (const json& a : report.at("adaptations")) {
+    if (number_of(a, "runs") > 0) rows.push_back(adaptation_cells(a));
+  }
   return rows;
 }
 

@@ -160,7 +160,7 @@ bool more(const std::vector<double>& a, const std::vector<double>& b) {
   const auto d = minus(a, b);
   return told_apart(d) && mean(d) > 0;
 }
-std::string listed(const std::vector<std::string>& names) {
+std::string places(const std::vector<std::string>& names) {
   return names.empty() ? "nowhere" : fmt::format("at: {}", fmt::join(names, "; "));
 }
 
@@ -196,7 +196,7 @@ void add_outputs(const std::vector<Seeds>& families, StudyReport& r) {
     r.findings.push_back(
         fmt::format("SimAOU of finetuning is {}. It is told apart as more than that of all three, a "
                     "random update, another task's and shuffled labels', {}.",
-                    fmt::join(values, ", "), listed(beyond)));
+                    fmt::join(values, ", "), places(beyond)));
   }
   r.tables.push_back(table);
   r.charts.push_back(layers);
@@ -287,7 +287,7 @@ void add_taus(const std::vector<Seeds>& families, StudyReport& r) {
     r.findings.push_back(
         fmt::format("Kendall's tau over demonstrations is {}. It is told apart as more than another "
                     "task's {}; as more than with labels shuffled {}.",
-                    fmt::join(values, ", "), listed(beyond_other), listed(beyond_shuffled)));
+                    fmt::join(values, ", "), places(beyond_other), places(beyond_shuffled)));
   }
   r.tables.push_back(table);
 }
