@@ -73,12 +73,17 @@ void print_plan(const Comparison& c, int jobs) {
   const CompareData& d = c.data();
   if (!d.tasks.empty()) {
     std::set<std::string> kinds;
-    for (const ChoiceTask& t : d.tasks) kinds.insert(t.name);
-    say("asks", fmt::format("{} kinds of questions, {} of each under each prompt", kinds.size(), k.task_items));
+    size_t most = 0;
+    for (const ChoiceTask& t : d.tasks) {
+      kinds.insert(t.name);
+      most = std::max(most, t.choices.size());
+    }
+    say("asks", fmt::format("{} kinds of questions, at most {} of each under each prompt{}", kinds.size(), most,
+                            k.asked_items > 0 ? ": the budget is too short for more" : ""));
   }
   for (const HeadTask& t : d.heads) {
     say("labels", fmt::format("{}: {} {}, a head learns from {} tokens", t.name, t.data.labels.size(),
-                              t.tagging ? "tags" : "classes", human_count(double(d.head_tokens))));
+                              t.tagging ? "tags" : "classes", human_count(double(t.tokens))));
   }
   double flops = 0, seconds = 0, bytes = 0;
   for (size_t i = 0; i < c.costs().size(); ++i) {

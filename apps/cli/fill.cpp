@@ -95,12 +95,7 @@ ExitCode run(const Options& o) {
   const std::vector<std::string> texts = o.model.plain_texts();
   const Loaded m = load(o.model);
   using enum ObjectiveKind;
-  for (const auto& [kind, verb] : {std::pair(classification, "classify"), std::pair(tagging, "tag")}) {
-    if (m.objectives.size() == 1 && learns(m.objectives, kind)) {
-      fail(ExitCode::usage, "fill: '{}' learnt to label texts; use `triarch {} {} \"a text\"`", m.folder.string(), verb,
-           m.folder.string());
-    }
-  }
+  refuse_labeller(m, "fill");
   if (m.spec().family == Family::encoder) return masks(o, m, texts);
   if (m.objectives.empty() || learns(m.objectives, span_corruption) || learns(m.objectives, ul2)) {
     return spans(o, m, texts);

@@ -24,14 +24,8 @@ struct Options {
 constexpr int64_t kSlots = 8;  // sequences at a time
 
 void require_generator(const Loaded& m) {
+  refuse_labeller(m, "generate");
   if (m.spec().has_decoder()) return;
-  for (const auto& [kind, verb] :
-       {std::pair(ObjectiveKind::classification, "classify"), std::pair(ObjectiveKind::tagging, "tag")}) {
-    if (learns(m.objectives, kind)) {
-      fail(ExitCode::usage, "generate: '{}' learnt to label texts; use `triarch {} {} \"a text\"`", m.folder.string(),
-           verb, m.folder.string());
-    }
-  }
   fail(ExitCode::usage,
        "generate: '{}' is an encoder, which predicts missing tokens, not the next one; use `triarch fill {} \"a text "
        "with "

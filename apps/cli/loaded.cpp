@@ -116,6 +116,14 @@ bool learns(const std::vector<ObjectiveSpec>& objectives, ObjectiveKind kind) {
   return std::ranges::any_of(objectives, [&](const ObjectiveSpec& o) { return o.kind == kind; });
 }
 
+void refuse_labeller(const Loaded& m, const char* verb) {
+  if (m.objectives.size() != 1) return;
+  const ObjectiveKind kind = m.objectives.front().kind;
+  if (kind != ObjectiveKind::classification && kind != ObjectiveKind::tagging) return;
+  fail(ExitCode::usage, "{}: '{}' learnt to label texts; use `triarch {} {} \"a text\"`", verb, m.folder.string(),
+       kind == ObjectiveKind::tagging ? "tag" : "classify", m.folder.string());
+}
+
 SuffixFormat manner_of(Family family, const std::vector<ObjectiveSpec>& objectives) {
   const SuffixFormat format = suffix_format(family, objectives);
   return format == SuffixFormat::none ? SuffixFormat::continuation : format;

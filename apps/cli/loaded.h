@@ -54,6 +54,8 @@ struct Loaded {
   const Specials& specials() const { return tokenizer.specials(); }
 };
 Loaded load(const ModelFlags& flags);
+// Usage error for a model that learnt nothing but labels.
+void refuse_labeller(const Loaded& model, const char* verb);
 
 // True if the objectives have one of this kind.
 bool learns(const std::vector<ObjectiveSpec>& objectives, ObjectiveKind kind);

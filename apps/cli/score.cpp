@@ -116,8 +116,8 @@ ExitCode run(const Options& o) {
         fmt::print("\n");
       }
     }
-    fmt::print("{:.4f} nats, {} tokens, {:.4f} nats per token, {:.4f} bits per byte\t{}\n", log, tokens,
-               tokens > 0 ? -log / double(tokens) : 0, bits, shortened(text));
+    fmt::print("{:.4f} nats, {} tokens, {:.4f} nats per token, {:.4f} bits per byte{}\t{}\n", log, tokens,
+               tokens > 0 ? -log / double(tokens) : 0, bits, encoder ? " (pseudo)" : "", shortened(text));
   }
   if (texts.size() > 1 && !o.model.json && all_bytes > 0) {
     say("all", fmt::format("{:.4f} bits per byte", -all_log / std::numbers::ln2 / all_bytes));

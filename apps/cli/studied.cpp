@@ -78,7 +78,12 @@ std::optional<Studied> studied(const StudyOptions& o) {
     flags.use(folder);
     s.loaded.push_back(load(flags));
   }
-  const std::string text = fs::exists(o.text) ? read_file(o.text, "study") : o.text;
+  std::error_code error;
+  const bool file = fs::exists(o.text, error);
+  if (!o.text.empty() && !file && o.text.find(' ') == std::string::npos) {
+    say("remark", fmt::format("there is no file '{}': the models are shown these characters", o.text));
+  }
+  const std::string text = file ? read_file(o.text, "study") : o.text;
   for (size_t i = 0; i < s.loaded.size(); ++i) {
     const Loaded& l = s.loaded[i];
     const int64_t length = std::min(o.length, l.spec().max_positions / 2 - 4);

@@ -1,6 +1,7 @@
 // triarch train: from a text to a model.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -12,6 +13,7 @@
 #include "triarch/base/human.h"
 #include "triarch/base/memory.h"
 #include "triarch/base/signals.h"
+#include "triarch/checkpoint/checkpoint.h"
 #include "triarch/checkpoint/weights.h"
 #include "triarch/inference/load.h"
 #include "triarch/kernels/isa.h"
@@ -45,9 +47,12 @@ void print_plan(const Run& run, const RunPlan& p) {
   std::string objectives;
   for (const ObjectiveSpec& o : c.objectives)
     objectives += (objectives.empty() ? "" : " + ") + std::string(enum_name(o.kind));
-  say("learns", fmt::format("{}, {} {}, learning rate {:g}, {}", objectives, enum_name(c.optimizer.kind),
-                            enum_name(c.schedule.kind), c.optimizer.learning_rate,
-                            triarch::resolve(c.precision) == Precision::bfloat16() ? "bfloat16" : "float32"));
+  const std::string rates = c.optimizer.kind == OptimizerKind::muon
+                                ? fmt::format("learning rates {:g} of matrices and {:g} of the rest",
+                                              c.optimizer.muon_learning_rate, c.optimizer.learning_rate)
+                                : fmt::format("learning rate {:g}", c.optimizer.learning_rate);
+  say("learns", fmt::format("{}, {} {}, {}, {}", objectives, enum_name(c.optimizer.kind), enum_name(c.schedule.kind),
+                            rates, triarch::resolve(c.precision) == Precision::bfloat16() ? "bfloat16" : "float32"));
   say("plan",
       fmt::format("{} steps, {} tokens, {}FLOP, about {}, peak memory {}", p.steps, human_count(double(p.tokens)),
                   human_count(p.flops), human_duration(p.seconds), human_bytes(p.peak_bytes)));
@@ -61,6 +66,10 @@ ObjectiveKind first_kind(const TrainConfig& c) {
 ExitCode train(const Options& o) {
   std::unique_ptr<Run> run;
   if (!o.resume.empty()) {
+    if (!o.inputs.empty() || !o.init_from.empty()) {
+      fail(ExitCode::usage, "train: --resume goes on with the run's own texts; leave out '{}'",
+           o.inputs.empty() ? o.init_from : o.inputs.front());
+    }
     StoredRun stored = read_run(o.resume);
     assign(stored.config, o.flags.assignments());
     const Tokenizer tokenizer = Tokenizer::load(stored.checkpoint / model_file::tokenizer);
@@ -69,10 +78,23 @@ ExitCode train(const Options& o) {
     run = std::make_unique<Run>(stored.checkpoint, stored.config, std::move(data));
     say("resumes", fmt::format("{} at step {}", run->folder().string(), run->counters().step));
     if (!run->remark().empty()) say("remark", run->remark());
+    if (run->finished()) {
+      const BudgetConfig& b = run->config().budget;
+      say("remark", fmt::format("the run is finished; it goes on with {} above {}",
+                                b.steps > 0 ? "--steps" : "--max-tokens", b.steps > 0 ? b.steps : b.tokens));
+    }
   } else {
     std::vector<Assignment> assignments = o.flags.assignments();
     if (!o.init_from.empty()) assignments.push_back({"init_from", o.init_from, "MODEL"});
     TrainConfig config = configure(o.files, assignments);
+    // The settings of an earlier run make a new one.
+    const bool named =
+        std::ranges::any_of(assignments, [](const Assignment& a) { return same_key(a.key, "output_dir"); });
+    if (!named && !config.output_dir.empty() && newest_checkpoint(config.output_dir)) {
+      say("remark", fmt::format("'{}' holds the run of these settings; the new one goes to a folder of its own",
+                                config.output_dir));
+      config.output_dir.clear();
+    }
     // As absolute paths, so that a run can be resumed from any folder.
     for (const std::string& input : o.inputs) config.data.inputs.push_back(std::filesystem::absolute(input).string());
     std::optional<Tokenizer> known;
@@ -143,7 +165,9 @@ ExitCode train(const Options& o) {
         "\"unigram_entropy\": {:.6f}, \"bits_per_byte\": {}, \"accuracy\": {:.6f}, \"majority\": {:.6f}}}\n",
         run->folder().string(), run->counters().step, run->counters().tokens, run->counters().flops,
         run->counters().seconds, e.tally.mean_nll(), e.unigram_entropy,
-        bits ? fmt::format("{:.6f}", e.tally.bits_per_byte()) : "null", e.accuracy(), e.majority);
+        bits && e.tally.bytes > 0 && run->data().labels.empty() ? fmt::format("{:.6f}", e.tally.bits_per_byte())
+                                                                : "null",
+        e.accuracy(), e.majority);
   }
   return ExitCode::ok;
 }

@@ -49,7 +49,7 @@ TEST(BadInput, Words) {
   const Scratch s;
   const std::string text = s.write("text.txt", small_text(400));
   expect_refused(triarch({"train", text, "--family", "encoder", "--objective", "next_token"}), 2, {"masked_lm"});
-  expect_refused(triarch({"train", text, "--max-seconds", "-5"}), 2, {"negative"});
+  expect_refused(triarch({"train", text, "--max-seconds", "-5"}), 2, {"budget.seconds", "-5"});
   expect_refused(triarch({"train", text, "--seed", "x"}), 2, {"--seed: expected an integer"});
   expect_refused(triarch({"generate", Models::path("classes"), "a"}), 2, {"triarch classify"});
   expect_refused(triarch({"fill", Models::path("classes"), "a <mask>"}), 2, {"triarch classify"});

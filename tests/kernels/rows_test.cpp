@@ -97,18 +97,27 @@ TEST(rows, quantised_to_the_nearest) {
     const auto x = as<float>(normal_values(rows * cols, 1));
     std::vector<float> from = x;
     for (int64_t j = 0; j < cols; ++j) from[size_t(2 * cols + j)] = 0;
+    for (int64_t j = 0; j < cols; ++j) from[size_t(3 * cols + j)] = 1e-38f;
+    from[size_t(4 * cols)] = NAN;
     on_every_isa([&] {
       std::vector<int8_t> to(size_t(rows * stride), int8_t(99));
       quantise_rows(QuantiseRows{rows, cols, from.data(), to.data() + kScaleBytes, stride});
       for (int64_t i = 0; i < rows; ++i) {
         const int8_t* row = to.data() + i * stride + kScaleBytes;
+        EXPECT_EQ(row[cols], 99);  // what lies between rows is untouched
+        if (i == 3) {
+          EXPECT_EQ(row_scale(row) * float(row[0]), 0);
+        }
+        if (i == 4) {
+          EXPECT_TRUE(std::isnan(row_scale(row) * float(row[cols - 1])));
+        }
+        if (i >= 3) continue;
         double most = 0;
         for (int64_t j = 0; j < cols; ++j) most = std::max(most, std::abs(double(from[size_t(i * cols + j)])));
         EXPECT_FLOAT_EQ(row_scale(row), float(most / 127));
         for (int64_t j = 0; j < cols; ++j) {
           EXPECT_LE(std::abs(double(row[j]) * most / 127 - double(from[size_t(i * cols + j)])), most / 127 * 0.5001);
         }
-        EXPECT_EQ(row[cols], 99);  // what lies between rows is untouched
       }
     });
   }

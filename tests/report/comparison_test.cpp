@@ -168,6 +168,7 @@ TEST(ComparisonReport, OpensInABrowser) {
   a.from = "causal decoder";
   a.to = "prefix decoder";
   a.scratch_tokens = 98000;
+  a.runs = 3;
   r.adaptations = {a};
   const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "triarch_browser";
   std::filesystem::create_directories(folder);

@@ -55,6 +55,9 @@ TEST_F(Answer, SaysWhatItIsWorth) {
   EXPECT_NE(of(false, {0.305, "guessing"}).find("Not even the best is clearly above guessing."), std::string::npos);
   report_.contenders[0].own_loss = 2.5;
   EXPECT_NE(of().find("has not learnt even how often each token occurs"), std::string::npos);
+  add("d", {0.9, 0.9});
+  report_.contenders.back().failures = {"seed 3: diverged"};
+  EXPECT_NE(of().find("Not ranked: the d (1 of 3 seeds failed)."), std::string::npos);
   add("c", {0.9, 0.9});
   const std::string answer = of();
   EXPECT_EQ(answer.rfind("To understand, so far: ", 0), 0u) << answer;

@@ -15,7 +15,7 @@ std::filesystem::path find_model(const std::filesystem::path& path) {
       return folder;
   }
   if (const auto newest = newest_checkpoint(path)) return newest->path;
-  if (fs::exists(path / "report.json") || fs::exists(path / "queue")) {
+  if (fs::exists(path / "report.json") || (fs::exists(path / "queue") && fs::exists(path / "tokenizer.bin"))) {
     fail(ExitCode::usage, "load model: '{}' is a comparison, which keeps no models; see triarch report {}",
          path.string(), path.string());
   }

@@ -56,7 +56,7 @@ struct Convert {
 };
 
 // Rows of weights as int8: to[i] = round(from[i] / scale), scale = largest magnitude in the row / 127, which is put
-// before each row (tensor/dtype.h).
+// before each row (tensor/dtype.h); NaN where an element is not finite.
 struct QuantiseRows {
   int64_t rows = 0, cols = 0;
   const float* from = nullptr;  // contiguous

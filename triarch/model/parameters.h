@@ -76,7 +76,7 @@ class Parameters {
   Precision precision_;
   Arena arena_;  // before the tensors, which it must outlive
   std::deque<Parameter> list_;
-  // From p.value, or from `values` where it has none.
+  // p's operand from its values.
   void store(Parameter& p, const Tensor& values);
 
   int64_t flat_size_ = 0;

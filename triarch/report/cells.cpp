@@ -122,13 +122,13 @@ void add_losses(const json& report, std::vector<Column>& all) {
     }
   }
   for (const auto& [head, majority] : heads) {
-    all.push_back(
-        {{"label: " + head, fmt::format("accuracy; most frequent {:.3f}", majority)}, [head = head](const json& c) {
-           for (const json& h : c.at("heads")) {
-             if (h.at("name") == head) return figure_cell(&h.at("accuracy"));
-           }
-           return Cell{"-", ""};
-         }});
+    all.push_back({{"label: " + head, fmt::format("accuracy, 95 %; most frequent {:.3f}", majority)},
+                   [head = head](const json& c) {
+                     for (const json& h : c.at("heads")) {
+                       if (h.at("name") == head) return figure_cell(&h.at("accuracy"));
+                     }
+                     return Cell{"-", ""};
+                   }});
   }
 }
 

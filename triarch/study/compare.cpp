@@ -59,6 +59,12 @@ double answering_cost(std::span<const ChoiceTask> tasks, const Tokenizer& tokeni
   return asked / 4;
 }
 
+double head_tokens(std::span<const HeadTask> heads) {
+  double sum = 0;
+  for (const HeadTask& t : heads) sum += double(t.tokens);
+  return sum;
+}
+
 // Larger models first.
 struct Shape {
   int64_t width, layers;
@@ -128,7 +134,6 @@ TrialInputs Comparison::inputs() const {
   in.finetune_rate = config_.finetune_rate;
   in.ranking = config_.ranking;
   in.heads = data_.heads;
-  in.head_tokens = data_.head_tokens;
   in.translations = data_.references.size();
   in.preset = config_.preset;
   in.width = config_.width;
@@ -237,23 +242,22 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
       const double share = k.seconds * kTrainingShare * jobs / double(k.seeds);
       // Questions are answered after each stage, and finetuning is learning, too.
       const bool finetuned = c->data_.instruction_tokens > 0;
-      const int asked = finetuned ? 2 : 1;
-      if (last && asked * asking > share / seconds / 2 && k.task_items > kFewestItems) {
-        k.task_items = std::max<int64_t>(kFewestItems,
-                                         std::llround(double(k.task_items) * share / seconds / 2 / (asked * asking)));
-        const Tokenizer known = c->data_.tokenizer;
-        c->data_ = read_compare_data(k, &known);
-        asking = answering_cost(c->data_.tasks, known);
+      const double asked = (finetuned ? 2 : 1) * asking, affordable = share / seconds / 2;
+      if (last && asked > affordable && k.asked_items == 0) {
+        size_t items = 0;
+        for (const ChoiceTask& t : c->data_.tasks) items = std::max(items, t.choices.size());
+        k.asked_items = std::max<int64_t>(kFewestItems, std::llround(double(items) * affordable / asked));
+        ask_fewer(k, c->data_);
+        asking = answering_cost(c->data_.tasks, c->data_.tokenizer);
       }
       double tokens = double(k.tokens);
       for (int round = 0; round < 3; ++round) {  // what heads learn from depends on the tokens, which depend on it
         k.tokens = std::max(64 * k.step_tokens, int64_t(tokens));
-        fill_stages(k, c->data_);
-        const double heads = double(c->data_.head_tokens) * double(c->data_.heads.size());
-        const double learnt = 1 + (double(finetuned ? c->data_.instruction_tokens : 0) + heads) / double(k.tokens) +
-                              kAdaptationRuns * double(k.adaptations.size()) / double(k.contenders.size());
-        tokens = (share / seconds - asked * asking) / learnt;
-        if (c->data_.world) break;  // there all is in proportion
+        fill_lengths(k, c->data_);
+        const double learnt =
+            1 + (double(finetuned ? c->data_.instruction_tokens : 0) + head_tokens(c->data_.heads)) / double(k.tokens) +
+            kAdaptationRuns * double(k.adaptations.size()) / double(k.contenders.size());
+        tokens = (share / seconds - (finetuned ? 2 : 1) * asking) / learnt;
       }
       if (!last && tokens < kTokensPerWeight * smallest) continue;
       // To whole steps, and to two digits: the number is kept, and people read it.
@@ -301,7 +305,7 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
 
 std::unique_ptr<Comparison> Comparison::open(const fs::path& folder) {
   CompareConfig config;
-  if (!fs::exists(folder / "config.yaml") || !fs::exists(folder / "queue")) {
+  if (!fs::exists(folder / "config.yaml") || !fs::exists(folder / "queue") || !fs::exists(folder / "tokenizer.bin")) {
     fail(ExitCode::usage, "compare: expected the folder of a comparison, found {} in '{}'",
          fs::exists(folder / "metrics.jsonl") ? "a training run (see triarch inspect)" : "none", folder.string());
   }
@@ -366,8 +370,7 @@ std::vector<Comparison::Job> Comparison::all_jobs() const {
   for (int64_t seed = 1; seed <= k.seeds; ++seed) {
     for (size_t i = 0; i < k.contenders.size(); ++i) {
       const Contender& c = k.contenders[i];
-      const double tokens = c.token_share * double(k.tokens + data_.instruction_tokens) +
-                            double(data_.head_tokens) * double(data_.heads.size());
+      const double tokens = c.token_share * double(k.tokens + data_.instruction_tokens) + head_tokens(data_.heads);
       jobs.push_back(
           {trial_name(c.name, seed), &c, nullptr, uint64_t(seed), costs_[i].flops_per_token * tokens, int64_t(tokens)});
     }

@@ -49,6 +49,7 @@ struct CompareConfig {
   double rehearsal = 0.1;                  // share of its documents that are texts as in pretraining
   int64_t suffix_items = 400;              // held-out texts that the suffix loss is measured on
   int64_t task_items = 200;                // questions of each kind under each prompt template; 0: none
+  int64_t asked_items = 0;                 // of them, that are asked; 0: all. Set where a budget is too short for all
   Ranking ranking = Ranking::sum;          // how candidates of a question are compared
   std::vector<std::string> tasks;          // files of the user's own (evaluate/task_file.h)
   std::vector<std::string> minimal_pairs;  // folders (evaluate/minimal_pairs.h)
@@ -56,7 +57,7 @@ struct CompareConfig {
   // Labelling: heads finetuned on the world's texts, or on files of the user's own.
   std::optional<bool> heads;               // none: with a budget of 10 minutes or more
   std::vector<std::string> classify, tag;  // files; they make heads true
-  int64_t head_tokens = -1;   // that each head learns from; -1: a sixteenth of pretraining's, or 8 passes over files
+  int64_t head_tokens = -1;   // that each head learns from; -1: a sixteenth of pretraining's, of own files 8 passes
   std::optional<bool> adapt;  // adaptation between families; none: with a budget of 10 minutes or more
   std::vector<AdaptationPlan> adaptations;
   std::optional<bool> serving;  // measures what each contender costs to serve; none: the same
@@ -91,6 +92,7 @@ struct CompareConfig {
     v("finetune_rate", finetune_rate, "learning rates of finetuning, as a share of pretraining's");
     v("rehearsal", rehearsal, "share of finetuning's documents that are texts as in pretraining");
     v("task_items", task_items, "questions of each kind under each prompt template; 0: none");
+    v("asked_items", asked_items, "of them, those that are asked; 0: all, or fewer where the budget is too short");
     v("ranking", ranking,
       "candidates by the sum of their tokens' log-probabilities, or by the mean per_token or per_byte");
     v("tasks", tasks,
@@ -130,7 +132,6 @@ struct CompareData {
   TokenizedCorpus instructions;  // of multitask finetuning; empty: none
   int64_t instruction_tokens = 0;
   std::vector<HeadTask> heads;
-  int64_t head_tokens = 0;              // of each
   std::vector<std::string> references;  // pairs: the outputs of the first suffix items, as text
   std::vector<std::string> notes;       // what was left out, in words for the user
   bool world = false, pairs = false;

@@ -38,6 +38,8 @@ void rank(CompareReport& r, MeasureReport use, const std::vector<Estimate>& esti
     const ContenderReport& c = r.contenders[i];
     if (c.runs + int64_t(c.failures.size()) < r.seeds) {
       unfinished.push_back(fmt::format("the {} ({} of {} seeds)", c.label, c.runs, r.seeds));
+    } else if (!c.failures.empty()) {
+      silent.push_back(fmt::format("the {} ({} of {} seeds failed)", c.label, c.failures.size(), r.seeds));
     } else if (estimates[i].runs.empty()) {
       silent.push_back("the " + c.label);
     }
@@ -46,7 +48,7 @@ void rank(CompareReport& r, MeasureReport use, const std::vector<Estimate>& esti
   const std::string rest = (silent.empty() ? "" : fmt::format(" Not ranked: {}.", listed(silent))) +
                            (unfinished.empty() ? "" : fmt::format(" Not finished: {}.", listed(unfinished)));
   if (complete.empty()) {
-    use.answer = to + "no contender has a result with every seed, so there is no answer yet." + rest;
+    use.answer = to + "no contender has a result with every seed, so there is no answer." + rest;
     r.uses.push_back(std::move(use));
     return;
   }

@@ -151,23 +151,38 @@ CompareData read_compare_data(CompareConfig& config, const Tokenizer* known) {
     for (const std::string& file : config.classify) d.heads.push_back(head_of_file(file, false, d.tokenizer));
     for (const std::string& file : config.tag) d.heads.push_back(head_of_file(file, true, d.tokenizer));
   }
+  ask_fewer(config, d);
   return d;
 }
 
-void fill_stages(const CompareConfig& config, CompareData& d) {
+void ask_fewer(const CompareConfig& config, CompareData& d) {
+  if (config.asked_items <= 0) return;
+  for (ChoiceTask& t : d.tasks) {
+    if (int64_t(t.choices.size()) <= config.asked_items) continue;
+    t.choices.resize(size_t(config.asked_items));
+    t.chance = 0;
+    for (const Choice& c : t.choices) t.chance += 1 / double(c.candidates.size()) / double(t.choices.size());
+  }
+}
+
+void fill_lengths(const CompareConfig& config, CompareData& d) {
   const int64_t share = config.finetune_tokens >= 0 ? config.finetune_tokens : config.tokens * 3 / 8;
-  d.head_tokens = config.head_tokens >= 0 ? config.head_tokens : config.tokens / 16;
-  if (config.head_tokens < 0 && !(config.classify.empty() && config.tag.empty())) {
-    int64_t passes = 0;
-    for (const HeadTask& t : d.heads) passes = std::max(passes, kHeadEpochs * t.data.train.tokens());
-    d.head_tokens = std::max(d.head_tokens, std::min(config.tokens, passes));
+  for (HeadTask& t : d.heads) {
+    t.tokens = config.head_tokens >= 0 ? config.head_tokens
+               : t.own                 ? std::min(config.tokens, kHeadEpochs * t.data.train.tokens())
+                                       : config.tokens / 16;
   }
-  if (!d.world) {
-    d.stage_tokens = {config.tokens};
-    const int64_t most = int64_t(kMostEpochs * double(d.instructions.tokens()));
-    d.instruction_tokens = config.finetune_tokens >= 0 && most > 0 ? share : std::min(share, most);
-    return;
-  }
+  d.instruction_tokens = share;
+  if (d.world) return;
+  d.stage_tokens = {config.tokens};
+  const int64_t most = int64_t(kMostEpochs * double(d.instructions.tokens()));
+  d.instruction_tokens = config.finetune_tokens >= 0 && most > 0 ? share : std::min(share, most);
+}
+
+void fill_stages(const CompareConfig& config, CompareData& d) {
+  fill_lengths(config, d);
+  if (!d.world) return;
+  const int64_t share = d.instruction_tokens;
   const int64_t primer = config.primer_tokens >= 0 ? std::min(config.primer_tokens, config.tokens)
                                                    : std::min(kPrimerTokens, config.tokens / 4);
   const Key key = task_key(1);
@@ -190,7 +205,6 @@ void fill_stages(const CompareConfig& config, CompareData& d) {
     d.stages.push_back(tokenize(part, d.tokenizer));
     d.stage_tokens.push_back(std::llround(double(d.stages.back().tokens()) / most));
   }
-  d.instruction_tokens = share;
   if (share > 0) d.instructions = tokenize(instructions(task_key(4), scaled(share), config.rehearsal), d.tokenizer);
   d.description =
       fmt::format("the built-in world: {} tokens of generated text, the first {} of them refrains{}; {}",

@@ -492,7 +492,7 @@ CompareReport report_of(const Comparison& comparison) {
     r.notes.push_back(fmt::format(
         "To label {} ({}): a head on a copy of the pretrained model, all weights learnt on for {} tokens; {} classes "
         "or tags, {:.1f} % have the most frequent one.",
-        t.name, t.title, human_count(double(data.head_tokens)), t.data.labels.size(), 100 * t.majority));
+        t.name, t.title, human_count(double(t.tokens)), t.data.labels.size(), 100 * t.majority));
   }
   if (!r.adaptations.empty()) {
     r.notes.push_back(fmt::format(

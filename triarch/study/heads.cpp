@@ -79,6 +79,7 @@ std::vector<HeadTask> world_heads(Key key, const Tokenizer& tokenizer) {
 HeadTask head_of_file(const std::string& path, bool tagging, const Tokenizer& tokenizer) {
   HeadTask t = head_of(read_corpus({path}), path, tagging, tokenizer);
   t.name = t.data.name;
+  t.own = true;
   t.title = tagging ? "the tag of a word" : "the class of a text";
   return t;
 }
@@ -103,7 +104,7 @@ HeadAnswers learn_head(const Contender& contender, uint64_t seed, const Model& m
   Loader loader(
       task.data.train_documents(), [&](const Passage& p, Key key) { return objective->example(p, key); },
       in.tokenizer->specials(), options);
-  const int64_t wanted = in.head_tokens;
+  const int64_t wanted = task.tokens;
   for (int64_t seen = 0; seen < wanted;) {
     const Batch& batch = loader.next();
     // By tokens, whose number in a batch varies.

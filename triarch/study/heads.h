@@ -20,6 +20,8 @@ struct HeadTask {
   bool tagging = false;
   RunData data;
   double majority = 0;  // accuracy of whoever always says the most frequent label
+  bool own = false;     // of a file of the user's own
+  int64_t tokens = 0;   // that the head learns from
 
   ObjectiveKind kind() const { return tagging ? ObjectiveKind::tagging : ObjectiveKind::classification; }
 };
@@ -43,7 +45,7 @@ struct HeadAnswers {
   }
 };
 
-// Puts a head on a copy of the model, whose weights are learnt on as well, for `inputs.head_tokens` tokens. `step` is
+// Puts a head on a copy of the model, whose weights are learnt on as well, for `task.tokens` tokens. `step` is
 // told the tokens of each step and may throw to end it.
 HeadAnswers learn_head(const Contender& contender, uint64_t seed, const Model& model, const HeadTask& task,
                        const TrialInputs& inputs, const std::function<void(int64_t tokens)>& step);

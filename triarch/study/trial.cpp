@@ -144,6 +144,12 @@ std::vector<const HeadTask*> heads_of(const Contender& contender, const TrialInp
   return out;
 }
 
+int64_t tokens_of(const std::vector<const HeadTask*>& heads) {
+  int64_t sum = 0;
+  for (const HeadTask* t : heads) sum += t->tokens;
+  return sum;
+}
+
 struct Stopped {};  // thrown inside of a trial
 
 // One trial on its way.
@@ -161,7 +167,7 @@ class Trial {
         asks_(!in.tasks.empty() && can_choose(contender.family, format_)),
         heads_(heads_of(contender, in)),
         instruction_tokens_(in.instructions ? std::llround(double(in.instruction_tokens) * contender.token_share) : 0),
-        work_(events, pretraining_.tokens() + instruction_tokens_ + int64_t(heads_.size()) * in.head_tokens +
+        work_(events, pretraining_.tokens() + instruction_tokens_ + tokens_of(heads_) +
                           (asks_ ? times_asked() * Work::of_questions(in.tasks) : 0)) {
     learner_.model().parameters().initialise(seed);
     out_.contender = contender.name;

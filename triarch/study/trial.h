@@ -148,7 +148,6 @@ struct TrialInputs {
   int64_t instruction_tokens = 0;
   double finetune_rate = 1;         // its learning rates, and those of heads, as a share of pretraining's
   std::span<const HeadTask> heads;  // may be empty
-  int64_t head_tokens = 0;          // that each head learns from
   size_t translations = 0;          // pairs: of the suffix set, so many outputs are generated
   std::string preset;
   int64_t width = 0, layers = 0;

@@ -42,6 +42,12 @@ std::string mixture(const std::string& text) {
 }  // namespace
 
 void assign(TrainConfig& config, const std::vector<Assignment>& assignments) {
+  // A budget replaces the one there was, of whatever kind.
+  const auto is_budget = [](const Assignment& a) {
+    return a.key.starts_with("budget.") || same_key(a.key, "steps") || same_key(a.key, "seconds") ||
+           same_key(a.key, "flops") || same_key(a.key, "budget.tokens");
+  };
+  if (std::ranges::any_of(assignments, is_budget)) config.budget = {};
   // Objectives by name, from one flag or several, are one mixture.
   std::string objectives, source;
   for (const Assignment& a : assignments) {

@@ -53,7 +53,9 @@ std::string name_of_inputs(const std::vector<std::string>& inputs) {
   std::filesystem::path p = std::filesystem::path(inputs.front()).lexically_normal();
   if (!p.has_filename()) p = p.parent_path();
   // A glob's texts are named after the folder above it.
-  while (p.string().find_first_of("*?[") != std::string::npos) p = p.parent_path();
+  std::error_code error;
+  while (p.string().find_first_of("*?[") != std::string::npos && !std::filesystem::exists(p, error))
+    p = p.parent_path();
   std::string name = p.filename().string();
   name = name.substr(0, name.find('.'));
   std::string clean;

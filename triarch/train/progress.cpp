@@ -108,7 +108,7 @@ std::string Progress::line() const {
   const std::string total = steps_ > 0 ? std::to_string(steps_) : "";
   std::string text = fmt::format("{} {:>{}}{}{}", unit_, step_, std::max<size_t>(total.size(), unit_ == "step" ? 4 : 1),
                                  total.empty() ? "" : "/", total);
-  if (!moments_.empty()) text += fmt::format("  {:>3.0f}%", std::floor(moments_.back().fraction * 100));
+  if (!moments_.empty()) text += fmt::format("  {:>3.0f}%", std::floor(std::min(1.0, moments_.back().fraction) * 100));
   for (const auto& [name, value] : items_) text += "  " + name + " " + value;
   if (const double speed = tokens_per_second(); speed > 0) text += "  " + human_count(speed) + " tok/s";
   if (const double left = seconds_left(); left >= 0) text += "  eta " + human_duration(left);

@@ -77,8 +77,9 @@ void resolve(TrainConfig& config, const RunData& data) {
   if (config.accumulation < 1)
     fail(ExitCode::usage, "accumulation: expected at least 1, found {}", config.accumulation);
   const BudgetConfig& b = config.budget;
-  if (b.steps < 0 || b.tokens < 0 || b.flops < 0 || b.seconds < 0) {
-    fail(ExitCode::usage, "budget: expected steps, tokens, FLOPs or seconds above 0, found a negative number");
+  for (const auto& [name, value] : {std::pair("steps", double(b.steps)), std::pair("tokens", double(b.tokens)),
+                                    std::pair("flops", b.flops), std::pair("seconds", b.seconds)}) {
+    if (value < 0) fail(ExitCode::usage, "budget.{}: expected more than 0, found {:g}", name, value);
   }
   if (b.steps <= 0 && b.tokens <= 0 && b.flops <= 0 && b.seconds <= 0) {
     // Twenty passes over a small text, one over a large one, in between by the root.

@@ -93,11 +93,16 @@ void quantise(const QuantiseRows& a) {
     for (int64_t i = begin; i < end; ++i) {
       const float* from = a.from + i * a.cols;
       int8_t* to = a.to + i * a.to_stride;
-      float most = 0;
-      for (int64_t j = 0; j < a.cols; ++j) most = std::fabs(from[j]) > most ? std::fabs(from[j]) : most;
-      const float scale = most / 127, inverse = most > 0 ? 127 / most : 0;
+      float most = 0, poison = 0;
+      for (int64_t j = 0; j < a.cols; ++j) {
+        most = std::fabs(from[j]) > most ? std::fabs(from[j]) : most;
+        poison += 0 * from[j];  // NaN from what is not finite
+      }
+      const bool usable = most > 1e-30f && poison == 0;
+      const float scale = poison == 0 ? (usable ? most / 127 : 0) : poison, inverse = usable ? 127 / most : 0;
       std::memcpy(to - kScaleBytes, &scale, kScaleBytes);
-      for (int64_t j = 0; j < a.cols; ++j) to[j] = int8_t(std::lrint(from[j] * inverse));
+      for (int64_t j = 0; j < a.cols; ++j)
+        to[j] = usable ? int8_t(std::lrint(from[j] * inverse)) : int8_t(poison == 0 ? 0 : 1);
     }
   });
 }
