@@ -118,7 +118,10 @@ ExitCode train(const Options& o) {
 
   Progress line(run->config().budget.steps);
   RunEvents events;
-  const bool bits = run->config().model.family == Family::causal;
+  // Where a loss is one of all the text, and can be told in bits per byte.
+  const auto has_bits = [&](const Evaluation& e) {
+    return run->config().model.family == Family::causal && run->data().labels.empty() && e.tally.bytes > 0;
+  };
   double last_validation = run->counters().last_validation;
   events.step = [&](const RunEvents::Step& s) {
     Progress::Items items = {{"loss", short_number(s.loss)}};
@@ -141,7 +144,7 @@ ExitCode train(const Options& o) {
     }
     say("held out",
         fmt::format("loss {:.4f} nats per target{}; knowing only how often each occurs: {:.4f}", e.tally.mean_nll(),
-                    bits && e.tally.bytes > 0 ? fmt::format(", {:.3f} bits per byte", e.tally.bits_per_byte()) : "",
+                    has_bits(e) ? fmt::format(", {:.3f} bits per byte", e.tally.bits_per_byte()) : "",
                     e.unigram_entropy));
     if (e.unigram_entropy > 0 && e.tally.mean_nll() >= e.unigram_entropy) {
       say("remark", "that is no better than counting: train longer (--max-tokens, --max-seconds) or a smaller --size");
@@ -165,9 +168,7 @@ ExitCode train(const Options& o) {
         "\"unigram_entropy\": {:.6f}, \"bits_per_byte\": {}, \"accuracy\": {:.6f}, \"majority\": {:.6f}}}\n",
         run->folder().string(), run->counters().step, run->counters().tokens, run->counters().flops,
         run->counters().seconds, e.tally.mean_nll(), e.unigram_entropy,
-        bits && e.tally.bytes > 0 && run->data().labels.empty() ? fmt::format("{:.6f}", e.tally.bits_per_byte())
-                                                                : "null",
-        e.accuracy(), e.majority);
+        has_bits(e) ? fmt::format("{:.6f}", e.tally.bits_per_byte()) : "null", e.accuracy(), e.majority);
   }
   return ExitCode::ok;
 }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "bench/side_by_side.h"
+#include "bench/work.h"
 #include "triarch/base/clock.h"
 #include "triarch/base/files.h"
 #include "triarch/base/human.h"
@@ -35,30 +36,9 @@ struct Size {
   int rounds = 5;
 };
 
-ModelSpec spec_of(const Size& s, int64_t positions) {
-  ModelSpec spec = preset("gpt2", Family::causal, s.width, s.layers);
-  spec.vocabulary = s.vocabulary;
-  spec.max_positions = positions;
-  return spec;
-}
-
-Batch batch_of(const Size& s, int64_t sequences, int64_t length) {
-  Batch b;
-  Draw draw(Key(1, Purpose::test));
-  for (int64_t i = 0; i < sequences; ++i) {
-    Segment segment;
-    segment.begin = segment.key_begin = int32_t(b.decoder.size());
-    segment.length = int32_t(length);
-    for (int64_t p = 0; p < length; ++p) {
-      b.decoder.ids.push_back(int32_t(draw.below(uint64_t(s.vocabulary))));
-      b.decoder.positions.push_back(int32_t(p));
-      b.loss_rows.push_back(int32_t(b.loss_rows.size()));
-      b.targets.push_back(int32_t(draw.below(uint64_t(s.vocabulary))));
-    }
-    b.decoder.segments.push_back(segment);
-  }
-  b.tokens = b.rows();
-  return b;
+Work work_of(const Size& s, int64_t sequences, int64_t length) {
+  return make_work({"", s.vocabulary, length, s.width, s.layers, std::max<int64_t>(1, s.width / 64), sequences},
+                   "causal");
 }
 
 double milliseconds(const std::function<void()>& work) {
@@ -83,12 +63,14 @@ struct Step {
 void measure(const Size& s, std::vector<Step>& steps) {
   int64_t longest = 0;
   for (const Step& x : steps) longest = std::max(longest, x.length);
+  const ModelSpec spec = work_of(s, 1, longest).spec;
   OptimizerConfig optimizer;
   optimizer.kind = OptimizerKind::adamw;
+  std::vector<Batch> batches;
   for (Step& x : steps) {  // memory first: an arena keeps what it has had
-    Learner learner(spec_of(s, longest), Precision::float32(), optimizer);
+    Learner learner(spec, Precision::float32(), optimizer);
     learner.model().parameters().initialise(1);
-    const Batch batch = batch_of(s, x.sequences, x.length);
+    const Batch& batch = batches.emplace_back(work_of(s, x.sequences, x.length).batch);
     const Learner::Plan plan = learner.plan({&batch, 1});
     x.planned_bytes = double(plan.activation_peak);
     x.flops = plan.flops;
@@ -96,11 +78,12 @@ void measure(const Size& s, std::vector<Step>& steps) {
     learner.step({&batch, 1}, 1e-3);
     x.peak_bytes = double(learner.arena().peak());
   }
-  Learner learner(spec_of(s, longest), Precision::float32(), optimizer);
+  Learner learner(spec, Precision::float32(), optimizer);
   learner.model().parameters().initialise(1);
   for (int round = 0; round <= s.rounds; ++round) {
-    for (Step& x : steps) {
-      const Batch batch = batch_of(s, x.sequences, x.length);
+    for (size_t i = 0; i < steps.size(); ++i) {
+      Step& x = steps[i];
+      const Batch& batch = batches[i];
       const double ms = milliseconds([&] { learner.step({&batch, 1}, 1e-3); });
       if (round > 0) x.times.push_back(ms);  // the first warms up
       x.planned_times.push_back(milliseconds([&] { learner.plan({&batch, 1}); }));
@@ -183,7 +166,7 @@ void by_length(const Size& s, StudyReport& r) {
 
 void by_context(const Size& s, StudyReport& r) {
   const std::vector<int64_t> contexts = {64, 128, 256, 512, 1024, 2048};
-  Model model(spec_of(s, contexts.back() + 64), Precision::float32(), false);
+  Model model(work_of(s, 1, contexts.back() + 64).spec, Precision::float32(), false);
   model.parameters().initialise(1);
   Specials specials;
   Session session(model, specials, {.slots = 1, .rows = contexts.back() + 40});

@@ -20,7 +20,7 @@ class Answer : public ::testing::Test {
   }
   std::string of(bool lower = false, const Guess& guess = {}) {
     report_.seeds = 3;
-    rank(report_, {"understand", "score", lower}, estimates_, " of 1", guess);
+    rank(report_, {"understand", "score", lower}, estimates_, {" of 1"}, guess);
     return report_.uses.back().answer;
   }
   CompareReport report_;

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "triarch/autograd/tape.h"
+#include "triarch/base/error.h"
 
 namespace triarch {
 
@@ -40,7 +41,11 @@ void dispatch(Precision precision, F&& f) {
 template <class T, class F>
 void dispatch_weights(const Tensor& weights, F&& f) {
   if constexpr (std::is_same_v<T, float>) {
-    if (weights.dtype() == DType::i8) return f.template operator()<int8_t>();
+    if (weights.dtype() == DType::i8) {
+      require(weights.stride() == kScaleBytes + weights.cols(),
+              "int8 weights: expected whole rows, found some columns");
+      return f.template operator()<int8_t>();
+    }
   }
   f.template operator()<T>();
 }

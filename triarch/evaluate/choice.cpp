@@ -57,6 +57,11 @@ std::vector<size_t> chosen(const Model& model, const Tokenizer& tokenizer, Suffi
 
 }  // namespace
 
+void set_chance(ChoiceTask& task) {
+  task.chance = 0;
+  for (const Choice& c : task.choices) task.chance += 1 / double(c.candidates.size()) / double(task.choices.size());
+}
+
 std::vector<ChoiceTask> world_tasks(Key key, int64_t items) {
   std::vector<ChoiceTask> tasks;
   for (const world::Family& family : world::families()) {
@@ -76,13 +81,13 @@ std::vector<ChoiceTask> world_tasks(Key key, int64_t items) {
         c.candidates = item.candidates;
         c.answer = size_t(std::ranges::find(item.candidates, item.answer) - item.candidates.begin());
         require(c.answer < c.candidates.size(), "world: the answer '{}' of {} is no candidate", item.answer, task.name);
-        task.chance += 1 / double(c.candidates.size()) / double(items);
         if (!item.context.empty()) {
           item.context.clear();
           c.bare = world::prompt(item, task.wrapper);
         }
         task.choices.push_back(std::move(c));
       }
+      set_chance(task);
       tasks.push_back(std::move(task));
     }
   }

@@ -48,6 +48,9 @@ struct ChoiceTask {
   EncoderScore encoder = EncoderScore::together;
 };
 
+// From its choices.
+void set_chance(ChoiceTask& task);
+
 // All families of tasks of the built-in world, `items` questions under each of its prompt templates, different ones.
 std::vector<ChoiceTask> world_tasks(Key key, int64_t items);
 

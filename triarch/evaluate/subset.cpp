@@ -7,14 +7,6 @@
 #include "triarch/text/tokenizer.h"
 
 namespace triarch {
-namespace {
-
-void set_chance(ChoiceTask& task) {
-  task.chance = 0;
-  for (const Choice& c : task.choices) task.chance += 1 / double(c.candidates.size()) / double(task.choices.size());
-}
-
-}  // namespace
 
 std::vector<ChoiceTask> that_fit(std::vector<ChoiceTask> tasks, const Tokenizer& tokenizer, int64_t context,
                                  std::vector<std::string>* notes) {

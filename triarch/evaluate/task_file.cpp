@@ -169,9 +169,7 @@ std::vector<ChoiceTask> read_task_file(const fs::path& path) {
   });
   if (tasks.empty())
     fail(ExitCode::usage, "read tasks: expected questions in '{}', found an empty file", path.string());
-  for (ChoiceTask& t : tasks) {
-    for (const Choice& c : t.choices) t.chance += 1 / double(c.candidates.size()) / double(t.choices.size());
-  }
+  for (ChoiceTask& t : tasks) set_chance(t);
   return tasks;
 }
 

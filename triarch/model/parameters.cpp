@@ -44,16 +44,11 @@ void Parameters::allocate(bool with_gradients) {
   const DType stored = precision_.weights;
   if (!with_gradients && stored != precision_.stream) {
     for (Parameter& p : list_) {
-      if (p.kind != ParameterKind::matrix) p.value = own_.emplace_back(take(precision_.stream, p.rows, p.cols));
+      if (p.kind != ParameterKind::matrix) p.value = take(precision_.stream, p.rows, p.cols);
       p.operand = p.value;
       if (p.kind == ParameterKind::vector) continue;
-      if (stored == DType::i8) {
-        const int64_t stride = p.cols + kScaleBytes;
-        own_.push_back(take(stored, p.rows, stride));
-        p.operand = Tensor(own_.back().data<int8_t>() + kScaleBytes, stored, p.rows, p.cols, stride);
-      } else {
-        p.operand = own_.emplace_back(take(stored, p.rows, p.cols));
-      }
+      p.operand = stored == DType::i8 ? take(stored, p.rows, kScaleBytes + p.cols).columns(kScaleBytes, p.cols)
+                                      : take(stored, p.rows, p.cols);
     }
     return;
   }
@@ -92,10 +87,6 @@ void Parameters::write(Parameter& p, const std::function<void(const Tensor& to)>
   Arena arena;
   const Tensor values = p.value.empty() ? arena.tensor(precision_.stream, p.rows, p.cols) : p.value;
   fill(values);
-  store(p, values);
-}
-
-void Parameters::store(Parameter& p, const Tensor& values) {
   if (p.operand.raw() == values.raw()) return;
   if (p.operand.dtype() == DType::i8) {
     kernels::QuantiseRows q;

@@ -76,12 +76,8 @@ class Parameters {
   Precision precision_;
   Arena arena_;  // before the tensors, which it must outlive
   std::deque<Parameter> list_;
-  // p's operand from its values.
-  void store(Parameter& p, const Tensor& values);
-
   int64_t flat_size_ = 0;
   Tensor values_, gradients_, operands_;
-  std::vector<Tensor> own_;  // of parameters, where nothing is flat
 };
 
 }  // namespace triarch

@@ -242,7 +242,8 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
       const double share = k.seconds * kTrainingShare * jobs / double(k.seeds);
       // Questions are answered after each stage, and finetuning is learning, too.
       const bool finetuned = c->data_.instruction_tokens > 0;
-      const double asked = (finetuned ? 2 : 1) * asking, affordable = share / seconds / 2;
+      const int times = finetuned ? 2 : 1;
+      const double asked = times * asking, affordable = share / seconds / 2;
       if (last && asked > affordable && k.asked_items == 0) {
         size_t items = 0;
         for (const ChoiceTask& t : c->data_.tasks) items = std::max(items, t.choices.size());
@@ -257,7 +258,7 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
         const double learnt =
             1 + (double(finetuned ? c->data_.instruction_tokens : 0) + head_tokens(c->data_.heads)) / double(k.tokens) +
             kAdaptationRuns * double(k.adaptations.size()) / double(k.contenders.size());
-        tokens = (share / seconds - (finetuned ? 2 : 1) * asking) / learnt;
+        tokens = (share / seconds - times * asking) / learnt;
       }
       if (!last && tokens < kTokensPerWeight * smallest) continue;
       // To whole steps, and to two digits: the number is kept, and people read it.

@@ -7,7 +7,7 @@
 
 namespace triarch {
 
-void rank(CompareReport& r, MeasureReport use, const std::vector<Estimate>& estimates, const std::string& unit,
+void rank(CompareReport& r, MeasureReport use, const std::vector<Estimate>& estimates, const Unit& unit,
           const Guess& guess) {
   std::vector<size_t> complete;
   for (size_t i = 0; i < estimates.size(); ++i) {
@@ -62,7 +62,7 @@ void rank(CompareReport& r, MeasureReport use, const std::vector<Estimate>& esti
       return d.measure == use.name && d.significant && ((d.a == a && d.b == b) || (d.a == b && d.b == a));
     });
   };
-  const int digits = unit == " BLEU" ? 1 : 3;
+  const int digits = unit.digits;
   // Who is not told apart from the best; who is worse than that, or than one of those that are not.
   std::vector<size_t> front = {best};
   std::vector<std::string> worse, tied;
@@ -80,7 +80,7 @@ void rank(CompareReport& r, MeasureReport use, const std::vector<Estimate>& esti
   const Figure f = figure_of(estimates[best]);
   const ContenderReport& first = r.contenders[best];
   const std::string figures =
-      fmt::format("{:.{}f}{} (95 % {:.{}f} to {:.{}f})", f.mean, digits, unit, f.low, digits, f.high, digits);
+      fmt::format("{:.{}f}{} (95 % {:.{}f} to {:.{}f})", f.mean, digits, unit.name, f.low, digits, f.high, digits);
   if (complete.size() == 1) {
     use.answer = to + fmt::format("the {} is the only one measured, {}.", first.label, figures);
   } else if (tied.empty()) {

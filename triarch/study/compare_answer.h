@@ -15,9 +15,15 @@ struct Guess {
   std::string title = "chance";
 };
 
+// Of a figure: " nats per token".
+struct Unit {
+  std::string name;
+  int digits = 3;
+};
+
 // Adds to r the differences of every two contenders and the answer for a use. `estimates` are those of all contenders,
 // in their order; no runs in those that have none. Where the best is not clearly above `guess`, the answer says so.
-void rank(CompareReport& r, MeasureReport use, const std::vector<Estimate>& estimates, const std::string& unit,
+void rank(CompareReport& r, MeasureReport use, const std::vector<Estimate>& estimates, const Unit& unit,
           const Guess& guess = {});
 
 }  // namespace triarch

@@ -156,13 +156,7 @@ CompareData read_compare_data(CompareConfig& config, const Tokenizer* known) {
 }
 
 void ask_fewer(const CompareConfig& config, CompareData& d) {
-  if (config.asked_items <= 0) return;
-  for (ChoiceTask& t : d.tasks) {
-    if (int64_t(t.choices.size()) <= config.asked_items) continue;
-    t.choices.resize(size_t(config.asked_items));
-    t.chance = 0;
-    for (const Choice& c : t.choices) t.chance += 1 / double(c.candidates.size()) / double(t.choices.size());
-  }
+  if (config.asked_items > 0) d.tasks = at_most(std::move(d.tasks), config.asked_items, task_key(11));
 }
 
 void fill_lengths(const CompareConfig& config, CompareData& d) {

@@ -415,11 +415,11 @@ CompareReport report_of(const Comparison& comparison) {
   for (size_t i = 0; i < measured.size(); ++i) {
     if (!measured[i].suffix.empty()) estimates[i] = measured[i].suffix.front();
   }
-  rank(r, {"generate", "suffix loss after pretraining, nats per token", true}, estimates, " nats per token");
+  rank(r, {"generate", "suffix loss after pretraining, nats per token", true}, estimates, {" nats per token"});
   if (!data.references.empty()) {
     for (size_t i = 0; i < measured.size(); ++i) estimates[i] = measured[i].bleu;
     rank(r, {"transform", fmt::format("BLEU of {} held-out outputs", data.references.size()), false}, estimates,
-         " BLEU");
+         {" BLEU", 1});
   }
   const char* last = data.instruction_tokens > 0 ? "after finetuning" : "after pretraining";
   for (const char* use : {"understand", "transform", "judge"}) {
@@ -428,7 +428,7 @@ CompareReport report_of(const Comparison& comparison) {
     for (size_t i = 0; i < measured.size(); ++i) {
       estimates[i] = measured[i].tasks.empty() ? Estimate{} : measured[i].tasks.back()[size_t(group - groups.begin())];
     }
-    rank(r, {use, fmt::format("score {} on {}", last, title_of_group(use)), false}, estimates, " of 1");
+    rank(r, {use, fmt::format("score {} on {}", last, title_of_group(use)), false}, estimates, {" of 1"});
   }
   for (const bool tagging : {false, true}) {
     if (std::ranges::find(data.heads, tagging, &HeadTask::tagging) == data.heads.end()) continue;
@@ -442,7 +442,7 @@ CompareReport report_of(const Comparison& comparison) {
          {tagging ? "tag" : "classify",
           fmt::format("accuracy of heads finetuned on {}", tagging ? "a tag for each word" : "a class for each text"),
           false},
-         estimates, " of 1", {majority, fmt::format("always saying the most frequent label ({:.3f})", majority)});
+         estimates, {" of 1"}, {majority, fmt::format("always saying the most frequent label ({:.3f})", majority)});
   }
   for (const AdaptationPlan& plan : k.adaptations) {
     r.adaptations.push_back(adaptation_of(plan, comparison.results(plan)));

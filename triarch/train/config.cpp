@@ -43,10 +43,7 @@ std::string mixture(const std::string& text) {
 
 void assign(TrainConfig& config, const std::vector<Assignment>& assignments) {
   // A budget replaces the one there was, of whatever kind.
-  const auto is_budget = [](const Assignment& a) {
-    return a.key.starts_with("budget.") || same_key(a.key, "steps") || same_key(a.key, "seconds") ||
-           same_key(a.key, "flops") || same_key(a.key, "budget.tokens");
-  };
+  const auto is_budget = [](const Assignment& a) { return a.key.starts_with("budget."); };
   if (std::ranges::any_of(assignments, is_budget)) config.budget = {};
   // Objectives by name, from one flag or several, are one mixture.
   std::string objectives, source;

@@ -87,6 +87,14 @@ void finish(const Product<A, C, B>& x, int64_t row, int rows, int64_t col, int64
   });
 }
 
+// The scales of `count` columns of int8 weights; other weights have none.
+template <class A, class C, class B>
+void get_scales(const Product<A, C, B>& x, int64_t col, int64_t count, float* scales) {
+  if constexpr (std::is_same_v<B, int8_t>) {
+    for (int64_t j = 0; j < count; ++j) scales[j] = row_scale(x.b + (col + j) * x.b_stride);
+  }
+}
+
 // Cuts a dimension into panels of nearly equal sizes: a last one of few rows would run far below the peak.
 int64_t part(int64_t size, int64_t parts, int64_t i) { return size * i / parts; }
 
@@ -218,10 +226,8 @@ void multiply_strip(const Product<A, C, B>& x, const Layout& layout, int64_t col
     constexpr bool scaled = std::is_same_v<B, int8_t>;
     const int64_t size = layout.k_blocks * b.block;
     float* packed = shared_scratch.get(size + (scaled ? b_count * kCols : 0));
-    if constexpr (scaled) {
-      scales = packed + size;
-      for (int64_t j = 0; j < cols; ++j) packed[size + j] = row_scale(x.b + (col + j) * x.b_stride);
-    }
+    get_scales(x, col, cols, packed + size);
+    if (scaled) scales = packed + size;
     b.data = packed;
     parallel(layout.k_blocks * divide_up(cols, kBlock), [&](int64_t unit, int) {
       const int64_t block_k = unit % layout.k_blocks, first = unit / layout.k_blocks * kBlock;
@@ -316,9 +322,7 @@ void multiply_few_rows(const Product<A, C, B>& x) {
       run(x.k, a, stride, x.b + col * x.b_stride, x.b_stride, int(smaller(kCols, end - col)), tile);
       for (int at = 0; at < kFewRows * kCols; at += kWidth) store(tile + at, load(tile + at) * x.scale);
       alignas(64) float scales[kCols] = {};
-      if constexpr (std::is_same_v<B, int8_t>) {
-        for (int64_t j = 0; j < kCols && col + j < end; ++j) scales[j] = row_scale(x.b + (col + j) * x.b_stride);
-      }
+      get_scales(x, col, smaller(kCols, end - col), scales);
       finish(x, 0, int(x.m), col, end - col, tile, std::is_same_v<B, int8_t> ? scales : nullptr);
     }
   });

@@ -99,10 +99,9 @@ void quantise(const QuantiseRows& a) {
         poison += 0 * from[j];  // NaN from what is not finite
       }
       const bool usable = most > 1e-30f && poison == 0;
-      const float scale = poison == 0 ? (usable ? most / 127 : 0) : poison, inverse = usable ? 127 / most : 0;
+      const float scale = usable ? most / 127 : poison, inverse = usable ? 127 / most : 0;
       std::memcpy(to - kScaleBytes, &scale, kScaleBytes);
-      for (int64_t j = 0; j < a.cols; ++j)
-        to[j] = usable ? int8_t(std::lrint(from[j] * inverse)) : int8_t(poison == 0 ? 0 : 1);
+      for (int64_t j = 0; j < a.cols; ++j) to[j] = usable ? int8_t(std::lrint(from[j] * inverse)) : int8_t(0);
     }
   });
 }

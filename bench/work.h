@@ -1,0 +1,20 @@
+// Models and random batches of the sizes that benchmarks train.
+#pragma once
+
+#include <string>
+
+#include "bench/side_by_side.h"
+#include "triarch/model/model.h"
+
+namespace triarch::bench {
+
+// The same work as bench/peers/train.py: every row of a causal model predicts; 15 % of an encoder's; in an
+// encoder-decoder (half of the layers in each stack) 3/4 of a row's tokens are the source, 1/4 the target.
+struct Work {
+  ModelSpec spec;
+  Batch batch;
+};
+// `family` is causal, encoder or encoder_decoder.
+Work make_work(const Config& config, const std::string& family);
+
+}  // namespace triarch::bench
