@@ -1,32 +1,22 @@
 #include "triarch/kernels/scratch.h"
 
-#include <cstddef>
-#include <new>
+#include <sys/mman.h>
+
+#include <cstdlib>
 
 namespace triarch::kernels {
-namespace {
 
-constexpr std::align_val_t kAlignment{64};
+Scratch::~Scratch() { std::free(data_); }
 
-struct Buffer {
-  void* data = nullptr;
-  int64_t bytes = 0;
-  ~Buffer() { ::operator delete(data, kAlignment); }
-};
-
-}  // namespace
-
-void* scratch(Scratch use, int64_t bytes) {
-  static thread_local Buffer buffers[int(Scratch::count)];
-  Buffer& buffer = buffers[int(use)];
-  if (bytes > buffer.bytes) {
-    ::operator delete(buffer.data, kAlignment);
-    buffer.data = nullptr;
-    buffer.bytes = 0;
-    buffer.data = ::operator new(std::size_t(bytes), kAlignment);
-    buffer.bytes = bytes;
-  }
-  return buffer.data;
+void Scratch::grow(int64_t bytes) {
+  constexpr int64_t kLine = 64, kLargePage = int64_t(2) << 20;
+  const int64_t alignment = bytes >= kLargePage / 2 ? kLargePage : kLine;
+  bytes = (bytes + alignment - 1) / alignment * alignment;
+  std::free(data_);
+  data_ = std::aligned_alloc(size_t(alignment), size_t(bytes));
+  if (!data_) std::abort();
+  if (alignment == kLargePage) madvise(data_, size_t(bytes), MADV_HUGEPAGE);
+  bytes_ = bytes;
 }
 
 }  // namespace triarch::kernels

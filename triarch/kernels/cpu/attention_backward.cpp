@@ -21,11 +21,11 @@ struct BackwardPanel : Panel {
 };
 
 struct BackwardScratch {
-  Buffer k_rows, k_columns, v_rows, dk, dv, rows, q, q_columns, dout, dout_columns, q_relative, q_relative_columns;
-  Buffer scores, dscores, p_words, ds_words, ds_columns, dq, dq_relative, spare, gather, dgather, r_rows, r_columns;
+  Scratch k_rows, k_columns, v_rows, dk, dv, rows, q, q_columns, dout, dout_columns, q_relative, q_relative_columns;
+  Scratch scores, dscores, p_words, ds_words, ds_columns, dq, dq_relative, spare, gather, dgather, r_rows, r_columns;
 };
 thread_local BackwardScratch backward_scratch;
-thread_local Buffer bias_sums;
+thread_local Scratch bias_sums;
 
 // Sums of bias gradients over a part of the segments, for one head: [distances] of dbias, [distances][d_padded] of dr,
 // then [d_padded] each of du and dv_bias; all but dbias still without the scale.
@@ -102,16 +102,16 @@ void pack_strip(const AttentionBackward<float, T>& a, const Shape<M, T>& shape, 
                 int64_t count, BackwardPanel* panel) {
   BackwardScratch& s = backward_scratch;
   const int64_t d = shape.d, stride = shape.stride, column = head * d;
-  float* rows = s.rows.floats(kStrip * stride);
+  float* rows = s.rows.get(kStrip * stride);
   // The outputs are needed last: their loads run beside the packing.
   for (int64_t i = row; i < row + count; ++i) prefetch(a.out + i * a.out_stride + column, d);
-  const auto forms = [&](const T* from, int64_t from_stride, const float* add, Buffer& transposed, Buffer& columns) {
+  const auto forms = [&](const T* from, int64_t from_stride, const float* add, Scratch& transposed, Scratch& columns) {
     pack_rows<M>(count, kStrip, d, from + row * from_stride + column, from_stride, add, rows);
-    float* to = transposed.floats(kStrip * stride);
+    float* to = transposed.get(kStrip * stride);
     for (int64_t n = 0; n < kPanels; ++n) {
       transpose(kPanel, stride, rows + n * kPanel * stride, stride, to + n * kPanel * stride, kPanel);
     }
-    columns_of_rows<M>(kStrip, d, rows, columns.floats(kStrip * shape.d_padded));
+    columns_of_rows<M>(kStrip, d, rows, columns.get(kStrip * shape.d_padded));
   };
   forms(a.q, a.q_stride, a.r ? a.u + column : nullptr, s.q, s.q_columns);
   forms(a.dout, a.dout_stride, nullptr, s.dout, s.dout_columns);
@@ -149,7 +149,7 @@ void bias_gradients(const AttentionBackward<float, T>& a, const Shape<M, T>& sha
   const auto by_distance = [&](int sign) {
     const Distances at = distances_of(a, p, first + p.from, first + lesser(p.to, keys), sign);
     const int64_t padded = round_up(at.count, 2 * kWidth);
-    float* sum_of = s.dgather.floats(padded * kPanel);
+    float* sum_of = s.dgather.get(padded * kPanel);
     std::memset(sum_of, 0, size_t(padded * kPanel) * sizeof(float));
     alignas(64) int32_t rows[kPanel];
     for (int64_t j = p.from; j < lesser(p.to, keys); ++j) {
@@ -164,7 +164,7 @@ void bias_gradients(const AttentionBackward<float, T>& a, const Shape<M, T>& sha
   };
   if (a.bias && a.dbias) {
     const Distances at = by_distance(1);
-    const float* sum_of = s.dgather.floats(0);
+    const float* sum_of = s.dgather.get(0);
     for (int64_t i = 0; i < at.count; ++i) {
       sums.bias[at.first + i] += sum(load(sum_of + i * kPanel) + load(sum_of + i * kPanel + kWidth));
     }
@@ -172,24 +172,24 @@ void bias_gradients(const AttentionBackward<float, T>& a, const Shape<M, T>& sha
   if (!a.r) return;
   const Distances at = by_distance(-1);
   const int64_t padded = round_up(at.count, 2 * kWidth), width = a.heads * shape.d, panel_words = words<M>(kPanel);
-  const float* sum_of = s.dgather.floats(0);
+  const float* sum_of = s.dgather.get(0);
   // dG' as rows of words along queries.
-  float* rows = s.gather.floats(padded * panel_words);
+  float* rows = s.gather.get(padded * panel_words);
   pack_rows<M>(padded, padded, kPanel, sum_of, kPanel, nullptr, rows);
-  const float* q_columns = s.q_relative_columns.floats(0) + panel_of_strip * (kPanel / M::kPer) * kPanel;
+  const float* q_columns = s.q_relative_columns.get(0) + panel_of_strip * (kPanel / M::kPer) * kPanel;
   for (int64_t x = 0; x < shape.d_padded; x += kPanel) {
     product<M>(at.count, kPanel / M::kPer, rows, panel_words, q_columns + x * (kStrip / M::kPer), kPanel,
                sums.r + at.first * shape.d_padded + x, shape.d_padded, true);
   }
   // dQ' += R' dG', dG' as words along distances.
-  float* r_rows = s.r_rows.floats(padded * shape.stride);
-  float* r_columns = s.r_columns.floats(round_up(shape.stride * M::kPer, kWidth) * (padded / M::kPer));
-  float* spare = s.spare.floats(padded * greater(shape.d_padded, shape.stride));
+  float* r_rows = s.r_rows.get(padded * shape.stride);
+  float* r_columns = s.r_columns.get(round_up(shape.stride * M::kPer, kWidth) * (padded / M::kPer));
+  float* spare = s.spare.get(padded * greater(shape.d_padded, shape.stride));
   pack_rows<M>(at.count, padded, shape.d, a.r + at.first * width + p.head * shape.d, width, nullptr, r_rows);
   transpose_rows<M>(padded, shape.d, r_rows, r_columns, padded / M::kPer, spare);
   const float* factor = sum_of;
   if constexpr (M::kPer == 2) {
-    float* columns = s.spare.floats(padded / 2 * kPanel);
+    float* columns = s.spare.get(padded / 2 * kPanel);
     columns_of_rows<M>(padded, kPanel, rows, columns);
     factor = columns;
   }
@@ -204,13 +204,13 @@ void backward_tile(const AttentionBackward<float, T>& a, const Shape<M, T>& shap
   BackwardScratch& s = backward_scratch;
   constexpr int64_t kStripWords = kStrip / M::kPer, kKeyWords = kKeys / M::kPer;
   const int64_t stride = shape.stride, head = panel[0].head;
-  const float* k_rows = s.k_rows.floats(0);
-  const float* v_rows = s.v_rows.floats(0);
-  float* scores = s.scores.floats(kKeys * kStrip);
-  float* dscores = s.dscores.floats(kKeys * kStrip);
-  float* p_words = M::kPer == 1 ? scores : s.p_words.floats(kKeys * kStripWords);
-  float* ds_words = M::kPer == 1 ? dscores : s.ds_words.floats(kKeys * kStripWords);
-  float* ds_columns = M::kPer == 1 ? dscores : s.ds_columns.floats(kKeyWords * kStrip);
+  const float* k_rows = s.k_rows.get(0);
+  const float* v_rows = s.v_rows.get(0);
+  float* scores = s.scores.get(kKeys * kStrip);
+  float* dscores = s.dscores.get(kKeys * kStrip);
+  float* p_words = M::kPer == 1 ? scores : s.p_words.get(kKeys * kStripWords);
+  float* ds_words = M::kPer == 1 ? dscores : s.ds_words.get(kKeys * kStripWords);
+  float* ds_columns = M::kPer == 1 ? dscores : s.ds_columns.get(kKeyWords * kStrip);
   int64_t from = kKeys, to = 0;
   for (int64_t n = 0; n < kPanels; ++n) {
     BackwardPanel& p = panel[n];
@@ -218,9 +218,9 @@ void backward_tile(const AttentionBackward<float, T>& a, const Shape<M, T>& shap
     if (p.from == p.to) continue;
     float* s_panel = scores + n * kPanel;
     float* ds_panel = dscores + n * kPanel;
-    product<M>(p.to - p.from, shape.d_words, k_rows + p.from * stride, stride, s.q.floats(0) + n * kPanel * stride,
-               kPanel, s_panel + p.from * kStrip, kStrip, false);
-    product<M>(p.to - p.from, shape.d_words, v_rows + p.from * stride, stride, s.dout.floats(0) + n * kPanel * stride,
+    product<M>(p.to - p.from, shape.d_words, k_rows + p.from * stride, stride, s.q.get(0) + n * kPanel * stride, kPanel,
+               s_panel + p.from * kStrip, kStrip, false);
+    product<M>(p.to - p.from, shape.d_words, v_rows + p.from * stride, stride, s.dout.get(0) + n * kPanel * stride,
                kPanel, ds_panel + p.from * kStrip, kStrip, false);
     float c = a.scale * kLog2E;
     if (a.bias || a.r) {
@@ -229,9 +229,9 @@ void backward_tile(const AttentionBackward<float, T>& a, const Shape<M, T>& shap
       float* relative = nullptr;
       if (a.r) {
         distances = distances_of(a, p, first + p.from, first + end, -1);
-        relative = s.gather.floats(distances.count * kPanel);
-        relative_scores<M>(a, head, distances, s.q_relative.floats(0) + n * kPanel * stride,
-                           s.r_rows.floats(distances.count * stride), relative);
+        relative = s.gather.get(distances.count * kPanel);
+        relative_scores<M>(a, head, distances, s.q_relative.get(0) + n * kPanel * stride,
+                           s.r_rows.get(distances.count * stride), relative);
       }
       add_biases(a, p, first, p.from, end, relative, distances, s_panel, kStrip);
       c = 1;
@@ -246,7 +246,7 @@ void backward_tile(const AttentionBackward<float, T>& a, const Shape<M, T>& shap
       bias_gradients<M>(a, shape, p, n, first, keys, ds_panel, sums,
                         a.r ? dq_relative + n * kPanel * shape.d_padded : nullptr);
     }
-    product<M>(shape.d, (p.to - p.from) / M::kPer, s.k_columns.floats(0) + p.from / M::kPer, kKeyWords,
+    product<M>(shape.d, (p.to - p.from) / M::kPer, s.k_columns.get(0) + p.from / M::kPer, kKeyWords,
                ds_columns + p.from / M::kPer * kStrip + n * kPanel, kStrip, dq + n * kPanel * shape.d_padded, kPanel,
                true);
   }
@@ -272,10 +272,10 @@ void backward_tile(const AttentionBackward<float, T>& a, const Shape<M, T>& shap
     const int64_t at = lo * kPanel / M::kPer, k = (hi - lo) * kPanel / M::kPer;
     for (int64_t x = 0; x < shape.d_padded; x += kPanel) {
       const int64_t column = x * kStripWords + at * kPanel;
-      product<M>(rows, k, p_words + j * kStripWords + at, kStripWords, s.dout_columns.floats(0) + column, kPanel,
-                 s.dv.floats(0) + j * shape.d_padded + x, shape.d_padded, true);
-      product<M>(rows, k, ds_words + j * kStripWords + at, kStripWords, s.q_columns.floats(0) + column, kPanel,
-                 s.dk.floats(0) + j * shape.d_padded + x, shape.d_padded, true);
+      product<M>(rows, k, p_words + j * kStripWords + at, kStripWords, s.dout_columns.get(0) + column, kPanel,
+                 s.dv.get(0) + j * shape.d_padded + x, shape.d_padded, true);
+      product<M>(rows, k, ds_words + j * kStripWords + at, kStripWords, s.q_columns.get(0) + column, kPanel,
+                 s.dk.get(0) + j * shape.d_padded + x, shape.d_padded, true);
     }
   }
 }
@@ -301,11 +301,11 @@ void backward_segment(const AttentionBackward<float, T>& a, const Shape<M, T>& s
   BackwardScratch& s = backward_scratch;
   const int64_t d = shape.d, stride = shape.stride;
   const int64_t strips = (segment.q_length + kStrip - 1) / kStrip, strip_floats = kStrip * shape.d_padded;
-  float* dq = s.dq.floats(shape.group * strips * strip_floats);
+  float* dq = s.dq.get(shape.group * strips * strip_floats);
   std::memset(dq, 0, size_t(shape.group * strips * strip_floats) * sizeof(float));
   float* dq_relative = nullptr;
   if (a.r) {
-    dq_relative = s.dq_relative.floats(shape.group * strips * strip_floats);
+    dq_relative = s.dq_relative.get(shape.group * strips * strip_floats);
     std::memset(dq_relative, 0, size_t(shape.group * strips * strip_floats) * sizeof(float));
   }
   const int64_t spare_floats = greater(kKeys, kPanel) * greater(shape.d_padded, stride);
@@ -315,14 +315,14 @@ void backward_segment(const AttentionBackward<float, T>& a, const Shape<M, T>& s
   for (int64_t block = 0; block < segment.k_length; block += kKeys) {
     const int64_t first = segment.k_begin + block, keys = lesser(kKeys, segment.k_length - block);
     const int64_t padded = round_up(keys, 2 * kWidth);
-    float* k_rows = s.k_rows.floats(kKeys * stride);
-    float* v_rows = s.v_rows.floats(kKeys * stride);
-    float* k_columns = s.k_columns.floats(round_up(stride * M::kPer, kWidth) * (kKeys / M::kPer));
-    float* dk = s.dk.floats(kKeys * shape.d_padded);
-    float* dv = s.dv.floats(kKeys * shape.d_padded);
+    float* k_rows = s.k_rows.get(kKeys * stride);
+    float* v_rows = s.v_rows.get(kKeys * stride);
+    float* k_columns = s.k_columns.get(round_up(stride * M::kPer, kWidth) * (kKeys / M::kPer));
+    float* dk = s.dk.get(kKeys * shape.d_padded);
+    float* dv = s.dv.get(kKeys * shape.d_padded);
     pack_rows<M>(keys, padded, d, a.k + first * a.k_stride + kv * d, a.k_stride, nullptr, k_rows);
     pack_rows<M>(keys, padded, d, a.v + first * a.v_stride + kv * d, a.v_stride, nullptr, v_rows);
-    transpose_rows<M>(padded, d, k_rows, k_columns, kKeys / M::kPer, s.spare.floats(spare_floats));
+    transpose_rows<M>(padded, d, k_rows, k_columns, kKeys / M::kPer, s.spare.get(spare_floats));
     std::memset(dk, 0, size_t(padded * shape.d_padded) * sizeof(float));
     std::memset(dv, 0, size_t(padded * shape.d_padded) * sizeof(float));
     for (int64_t n = 0; n < shape.group * strips; ++n) {
@@ -348,7 +348,7 @@ void backward_segment(const AttentionBackward<float, T>& a, const Shape<M, T>& s
     store_rows(keys, d, dk, shape.d_padded, a.scale, a.dk + first * a.dk_stride + kv * d, a.dk_stride);
     store_rows(keys, d, dv, shape.d_padded, 1, a.dv + first * a.dv_stride + kv * d, a.dv_stride);
   }
-  float* spare = s.spare.floats(spare_floats);
+  float* spare = s.spare.get(spare_floats);
   for (int64_t n = 0; n < shape.group * strips; ++n) {
     const int64_t head = kv * shape.group + n / strips, row = n % strips * kStrip;
     const int64_t count = lesser(kStrip, segment.q_length - row);
@@ -398,7 +398,7 @@ void backward(const AttentionBackward<float, T>& a) {
   float* sums = nullptr;
   if (shape.biased) {
     const int64_t floats = greater(parts, 1) * a.heads * shape.sums;
-    sums = bias_sums.floats(floats);
+    sums = bias_sums.get(floats);
     std::memset(sums, 0, size_t(floats) * sizeof(float));
   }
   parallel(a.kv_heads * parts, [&](int64_t unit, int) {

@@ -24,10 +24,10 @@ constexpr int64_t kRanges = 16;  // of a segment, at most
 constexpr int64_t partial_floats(int64_t head_dim) { return round_up(head_dim, kWidth) + kWidth; }
 
 struct DecodeScratch {
-  Buffer q, weights, near;
+  Scratch q, weights, near;
 };
 thread_local DecodeScratch decode_scratch;
-thread_local Buffer decode_units, decode_partials;
+thread_local Scratch decode_units, decode_partials;
 
 // q.k for kWidth keys, key[0 .. kWidth) pointing to their rows.
 template <class T>
@@ -81,10 +81,10 @@ void decode_unit(const AttentionForward<float, T>& a, const DecodeUnit& unit, fl
   const int64_t d = a.head_dim, padded = round_up(d, kWidth), group = a.heads / a.kv_heads;
   const int64_t rows = segment.q_length, queries = a.heads * rows, keys = round_up(unit.keys, kWidth);
   const int64_t end = unit.first + unit.keys;
-  float* q = decode_scratch.q.floats(queries * padded);
-  float* weights = decode_scratch.weights.floats(queries * keys);
+  float* q = decode_scratch.q.get(queries * padded);
+  float* weights = decode_scratch.weights.get(queries * keys);
   const int64_t near_rows = greater(kWidth, 8);
-  float* near = decode_scratch.near.floats(near_rows * padded);
+  float* near = decode_scratch.near.get(near_rows * padded);
   const bool shared = group * rows > 1;
   std::memset(near, 0, size_t(near_rows * padded) * sizeof(float));
   const float* near_key[kWidth];
@@ -222,8 +222,8 @@ void decode(const AttentionForward<float, T>& a) {
   };
   walk(false);
   if (segments == 0) return;
-  unit = reinterpret_cast<DecodeUnit*>(decode_units.floats(units * int64_t(sizeof(DecodeUnit) / 4)));
-  float* partials = decode_partials.floats(floats + kWidth);
+  unit = decode_units.get<DecodeUnit>(units);
+  float* partials = decode_partials.get(floats + kWidth);
   walk(true);
   parallel(units, [&](int64_t n, int) {
     if (unit[n].keys > 0) decode_unit(a, unit[n], partials + unit[n].partial);

@@ -21,7 +21,7 @@ struct ForwardPanel : Panel {
 };
 
 struct ForwardScratch {
-  Buffer panels, columns, k_rows, v_rows, v_columns, spare, scores, r_rows, relative;
+  Scratch panels, columns, k_rows, v_rows, v_columns, spare, scores, r_rows, relative;
 };
 thread_local ForwardScratch forward_scratch;
 
@@ -97,14 +97,14 @@ void forward_unit(const AttentionForward<float, T>& a, int64_t kv, const Unit& u
   const int64_t group = a.heads / a.kv_heads, strips = (unit.rows + kPanel - 1) / kPanel, panels = group * strips;
   const int64_t d_padded = round_up(d, kWidth), keys_stride = kKeys / M::kPer;
   ForwardScratch& scratch = forward_scratch;
-  auto* panel = reinterpret_cast<ForwardPanel*>(scratch.panels.floats(panels * int64_t(sizeof(ForwardPanel) / 4)));
-  float* k_rows = scratch.k_rows.floats(kKeys * stride);
-  float* v_rows = scratch.v_rows.floats(kKeys * stride);
-  float* v_columns = scratch.v_columns.floats(round_up(stride * M::kPer, kWidth) * keys_stride);
-  float* spare = scratch.spare.floats(greater(kKeys, kPanel) * greater(d_padded, stride));
-  float* scores = scratch.scores.floats(kKeys * kPanel);
+  auto* panel = scratch.panels.get<ForwardPanel>(panels);
+  float* k_rows = scratch.k_rows.get(kKeys * stride);
+  float* v_rows = scratch.v_rows.get(kKeys * stride);
+  float* v_columns = scratch.v_columns.get(round_up(stride * M::kPer, kWidth) * keys_stride);
+  float* spare = scratch.spare.get(greater(kKeys, kPanel) * greater(d_padded, stride));
+  float* scores = scratch.scores.get(kKeys * kPanel);
   const int64_t each = (d_padded + (a.r ? 2 : 1) * stride) * kPanel;
-  float* columns = scratch.columns.floats(panels * each);
+  float* columns = scratch.columns.get(panels * each);
 
   // Rows of a head are short and far apart: the loads of all start before the first is used.
   for (int64_t i = unit.row; i < unit.row + unit.rows; ++i) prefetch(a.q + i * a.q_stride + kv * group * d, group * d);
@@ -147,8 +147,8 @@ void forward_unit(const AttentionForward<float, T>& a, int64_t kv, const Unit& u
         float* relative = nullptr;
         if (a.r) {
           distances = distances_of(a, p, first + from, first + end, -1);
-          relative = scratch.relative.floats(distances.count * kPanel);
-          relative_scores<M>(a, p.head, distances, p.q_relative, scratch.r_rows.floats(distances.count * stride),
+          relative = scratch.relative.get(distances.count * kPanel);
+          relative_scores<M>(a, p.head, distances, p.q_relative, scratch.r_rows.get(distances.count * stride),
                              relative);
         }
         add_biases(a, p, first, from, end, relative, distances, scores, kPanel);
@@ -178,8 +178,8 @@ void forward(const AttentionForward<float, T>& a) {
   for (int64_t s = 0; s < a.segment_count; ++s) {
     if (!decodes(a, a.segments[s])) count += (a.segments[s].q_length + unit_rows - 1) / unit_rows;
   }
-  static thread_local Buffer table;
-  auto* units = reinterpret_cast<Unit*>(table.floats(count * int64_t(sizeof(Unit) / 4)));
+  static thread_local Scratch table;
+  auto* units = table.get<Unit>(count);
   int64_t at = 0;
   for (int64_t s = 0; s < a.segment_count; ++s) {
     if (decodes(a, a.segments[s])) continue;

@@ -9,11 +9,11 @@
 // edges of intervals are plain vectors, and P' and dS' are at once the factors that dV, dK and dQ need.
 #pragma once
 
-#include <cstdlib>
 #include <type_traits>
 
 #include "triarch/kernels/cpu/simd.h"
 #include "triarch/kernels/isa.h"
+#include "triarch/kernels/scratch.h"
 
 // The instructions of native bfloat16 products, to the end of the file that includes this one last; code that uses them
 // runs only if has_avx512_bf16().
@@ -37,30 +37,6 @@ constexpr int64_t greater(int64_t a, int64_t b) { return a > b ? a : b; }
   std::memcpy(&bits, word, sizeof bits);
   return (Vec)(UintVec{} + bits);
 }
-
-// Memory of one thread for one purpose; grows, is kept between calls, and is freed when the thread ends.
-class Buffer {
- public:
-  Buffer() = default;
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  ~Buffer() { std::free(data_); }
-  float* floats(int64_t n) {
-    if (n > size_) {
-      std::free(data_);
-      void* memory = nullptr;
-      // Kernels do not throw from units; without scratch memory nothing can go on.
-      if (posix_memalign(&memory, 64, size_t(n) * sizeof(float)) != 0) std::abort();
-      data_ = static_cast<float*>(memory);
-      size_ = n;
-    }
-    return data_;
-  }
-
- private:
-  float* data_ = nullptr;
-  int64_t size_ = 0;
-};
 
 // How words are multiplied.
 struct Floats {

@@ -8,6 +8,8 @@
 namespace triarch::kernels::TRIARCH_ISA {
 namespace {
 
+thread_local Scratch exponentials;
+
 struct Extremes {
   float largest = 0, mean = 0;
   int64_t best = 0;  // the first with the largest
@@ -58,7 +60,7 @@ void row(const CrossEntropy<float, T>& a, int64_t i) {
   if constexpr (sizeof(T) == sizeof(float)) {
     kept = dz;
   } else if (dz) {
-    kept = static_cast<float*>(scratch(Scratch::exponentials, n * int64_t(sizeof(float))));
+    kept = exponentials.get(n);
   }
   Lanes totals;
   walk<4>(n, [&](int64_t j, auto part, int lane) TRIARCH_BODY {

@@ -8,6 +8,8 @@
 namespace triarch::kernels::TRIARCH_ISA {
 namespace {
 
+thread_local Scratch block_sums;
+
 template <NormKind kKind, class T>
 void forward_row(const NormForward<float, T>& a, int64_t i) {
   const int64_t row = i * a.cols;
@@ -134,8 +136,7 @@ void backward(const NormBackward<float, T>& a) {
   const int64_t blocks = (a.rows + step - 1) / step;
   const bool parameters = a.kind != NormKind::none && (a.dgain || a.dbias);
   float* sums = nullptr;  // [blocks, 2, cols]
-  if (parameters)
-    sums = static_cast<float*>(scratch(Scratch::row_blocks, blocks * 2 * a.cols * int64_t(sizeof(float))));
+  if (parameters) sums = block_sums.get(blocks * 2 * a.cols);
   parallel(blocks, [&](int64_t block, int) {
     float* dgain = parameters && a.dgain ? sums + block * 2 * a.cols : nullptr;
     float* dbias = parameters && a.dbias ? sums + (block * 2 + 1) * a.cols : nullptr;

@@ -3,7 +3,6 @@
 // rows times transposed weights (decoding) go through a kernel of their own that reads the weights where they are.
 #include "triarch/kernels/product.h"
 
-#include <new>
 #include <type_traits>
 
 #include "triarch/base/threads.h"
@@ -11,6 +10,7 @@
 #include "triarch/kernels/cpu/product_panels.h"
 #include "triarch/kernels/cpu/product_tile.h"
 #include "triarch/kernels/cpu/walk.h"
+#include "triarch/kernels/scratch.h"
 
 namespace triarch::kernels::TRIARCH_ISA {
 namespace {
@@ -33,28 +33,6 @@ constexpr int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int64_t larger(int64_t a, int64_t b) { return a < b ? b : a; }
 
-// Memory that a thread keeps from call to call.
-class Scratch {
- public:
-  ~Scratch() { release(); }
-  float* get(int64_t floats) {
-    if (floats > size_) {
-      release();
-      data_ = static_cast<float*>(::operator new(size_t(floats) * sizeof(float), std::align_val_t{64}));
-      size_ = floats;
-    }
-    return data_;
-  }
-
- private:
-  void release() {
-    ::operator delete(data_, std::align_val_t{64});
-    data_ = nullptr;
-    size_ = 0;
-  }
-  float* data_ = nullptr;
-  int64_t size_ = 0;
-};
 thread_local Scratch unit_scratch;    // of the unit that a thread runs
 thread_local Scratch shared_scratch;  // of the calling thread, read by all units
 

@@ -6,6 +6,8 @@
 namespace triarch::kernels::TRIARCH_ISA {
 namespace {
 
+thread_local Scratch block_sums;
+
 typedef float HalfFloats __attribute__((vector_size(kWidth * 2)));  // as many floats as a vector has doubles
 typedef double Doubles __attribute__((vector_size(kWidth * 4)));
 
@@ -55,7 +57,7 @@ void adamw(const AdamW<float>& a) {
 void sum_of_squares(const SumOfSquares<float>& a) {
   constexpr int64_t kBlock = 4 * kUnitElements;
   const int64_t blocks = (a.count + kBlock - 1) / kBlock;
-  double* sums = static_cast<double*>(scratch(Scratch::square_sums, blocks * int64_t(sizeof(double))));
+  double* sums = block_sums.get<double>(blocks);
   parallel(blocks, [&](int64_t b, int) {
     const int64_t begin = b * kBlock;
     sums[b] = sum_squares(a.x + begin, begin + kBlock < a.count ? kBlock : a.count - begin);
