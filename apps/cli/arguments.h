@@ -33,7 +33,8 @@ class Argument {
 
 class Arguments {
  public:
-  explicit Arguments(CLI::App& app) : app_(app) {}
+  // `helps_all`: help was asked for with the arguments that few need.
+  Arguments(CLI::App& app, bool helps_all) : app_(app), helps_all_(helps_all) {}
 
   // Values go into the variables, which must outlive the parser. `names`: "-b,--budget", or "MODEL" for a place.
   Argument add_option(const std::string& names, std::string& value, const std::string& help);
@@ -48,9 +49,11 @@ class Arguments {
   Argument add_flag(const std::string& names, std::function<void(bool)> told, const std::string& help);
   Argument operator[](const std::string& name);
   void footer(const std::string& text);  // of help
+  bool helps_all() const { return helps_all_; }
 
  private:
   CLI::App& app_;
+  bool helps_all_;
 };
 
 // Of the parser behind it.

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <optional>
 
+#include "triarch/base/human.h"
+
 namespace triarch::cli {
 namespace {
 
@@ -17,7 +19,7 @@ std::string dashed(std::string name) {
 }  // namespace
 
 void FieldFlags::declare(Arguments& app, const std::vector<Field>& fields,
-                         const std::map<std::string, std::string>& aliases) {
+                         const std::map<std::string, std::string>& aliases, const std::set<std::string>& usual) {
   const std::vector<Field> flat = flatten(fields);
   std::map<std::string, int> last_names;
   const auto last = [](const std::string& name) { return name.substr(name.rfind('.') + 1); };
@@ -31,7 +33,8 @@ void FieldFlags::declare(Arguments& app, const std::vector<Field>& fields,
     }
     const std::string key = f.name;
     const auto keep = [this, key](const std::string& value) {
-      assignments_.push_back({key, value, "--" + dashed(key)});
+      const std::optional<double> seconds = key.ends_with("seconds") ? parse_duration(value) : std::nullopt;
+      assignments_.push_back({key, seconds ? std::to_string(*seconds) : value, "--" + dashed(key)});
     };
     std::optional<Argument> argument;
     if (f.type().starts_with("true or false")) {  // or null
@@ -49,7 +52,8 @@ void FieldFlags::declare(Arguments& app, const std::vector<Field>& fields,
       if (f.kind() == Field::Kind::scalar) argument->default_str(f.print());
     }
     const size_t dot = f.name.find('.');
-    argument->group(dot == std::string::npos ? "Run" : f.name.substr(0, dot));
+    const std::string group = dot == std::string::npos ? "Run" : f.name.substr(0, dot);
+    argument->group(app.helps_all() || usual.contains(f.name) ? group : "");  // without a group help leaves it out
   }
 }
 

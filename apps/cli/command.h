@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,9 @@ using Declare = Action (*)(Arguments& app);
 // further names for fields that people know by another. Values are collected, to be applied by configure().
 class FieldFlags {
  public:
-  // `aliases`: further name -> field's dotted name.
-  void declare(Arguments& app, const std::vector<Field>& fields, const std::map<std::string, std::string>& aliases);
+  // `aliases`: further name -> field's dotted name. `usual`: those that --help shows; --help-all shows all.
+  void declare(Arguments& app, const std::vector<Field>& fields, const std::map<std::string, std::string>& aliases,
+               const std::set<std::string>& usual);
   const std::vector<Assignment>& assignments() const { return assignments_; }
 
  private:

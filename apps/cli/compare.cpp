@@ -226,7 +226,16 @@ Action declare_compare(Arguments& app) {
     return f.name == "contenders" || f.name == "tokens" || f.name == "seconds" || f.name == "hash" || f.name == "swept";
   });
   o->flags.declare(app, fields,
-                   {{"lr", "optimizer.learning_rate"}, {"optim", "optimizer.kind"}, {"block_size", "context"}});
+                   {{"lr", "optimizer.learning_rate"}, {"optim", "optimizer.kind"}, {"block_size", "context"}},
+                   {"seeds", "width", "layers", "context", "match", "sweep", "tasks", "minimal_pairs", "classify",
+                    "tag", "data.tokenizer", "data.vocabulary", "data.input_field", "data.target_field"});
+  app.footer(
+      "--help-all shows all settings: of data, finetuning, questions, optimizer and schedule. Examples:\n"
+      "  triarch compare                                   # the built-in world, 3 minutes\n"
+      "  triarch compare my.txt --budget 20m\n"
+      "  triarch compare pairs.tsv --budget 20m            # input, tab, target on each line: transforming\n"
+      "  triarch compare my.txt --contenders causal,prefix --seeds 5\n"
+      "  triarch compare --resume runs/compare-my-0001");
   return [o] { return compare(*o); };
 }
 

@@ -62,13 +62,15 @@ int run(int count, char** values) {
   app.require_subcommand(0, 1);
   app.set_version_flag("--version", "triarch 0.1.0");
   int threads = 0;
-  const std::vector<std::string> given(values + 1, values + count);
+  std::vector<std::string> given(values + 1, values + count);
+  const bool helps_all = std::ranges::find(given, "--help-all") != given.end();
+  std::ranges::replace(given, std::string("--help-all"), std::string("--help"));
   std::vector<Action> actions;
   for (const Verb& verb : kVerbs) {
     CLI::App* sub = app.add_subcommand(verb.name, verb.summary);
     sub->add_option("-t,--threads", threads, "threads; default: all cores this process may use")->group("General");
     // The flags of all verbs would take longer to declare than most of them to run.
-    Arguments arguments_of_verb(*sub);
+    Arguments arguments_of_verb(*sub, helps_all);
     const bool wanted = std::ranges::find(given, verb.name) != given.end();
     actions.push_back(wanted ? verb.declare(arguments_of_verb) : Action());
   }
@@ -77,7 +79,7 @@ int run(int count, char** values) {
       "130 and 143 stopped by Ctrl-C or SIGTERM after saving.");
 
   std::vector<std::string> arguments;
-  for (int i = count - 1; i > 0; --i) arguments.push_back(with_dashes(values[i]));
+  for (auto it = given.rbegin(); it != given.rend(); ++it) arguments.push_back(with_dashes(*it));
   try {
     app.parse(arguments);
   } catch (const CLI::ExtrasError& e) {

@@ -186,7 +186,32 @@ Action declare_training(Arguments& app, bool finetune) {
   app.add_flag("--dump-config", o->dump_config, "print the resolved configuration and stop").group("General");
   app.add_flag("--json", o->json, "print the result as one line of JSON").group("General");
   static TrainConfig defaults;
-  o->flags.declare(app, fields_of(defaults), train_aliases());
+  o->flags.declare(app, fields_of(defaults), train_aliases(),
+                   {"init_from",
+                    "output_dir",
+                    "seed",
+                    "precision",
+                    "size",
+                    "depth",
+                    "objectives",
+                    "context",
+                    "batch_rows",
+                    "data.tokenizer",
+                    "data.vocabulary",
+                    "data.input_field",
+                    "data.target_field",
+                    "model.family",
+                    "model.preset",
+                    "model.dropout",
+                    "optimizer.kind",
+                    "optimizer.learning_rate",
+                    "schedule.kind",
+                    "schedule.warmup",
+                    "optimizer.muon_learning_rate",
+                    "budget.steps",
+                    "budget.tokens",
+                    "budget.flops",
+                    "budget.seconds"});
   return [o, finetune] {
     if (finetune && o->init_from.empty() && o->resume.empty()) {
       fail(ExitCode::usage, "finetune: expected a model to start from (a run's folder or a checkpoint), found none");
@@ -198,9 +223,10 @@ Action declare_training(Arguments& app, bool finetune) {
 Action declare_train(Arguments& app) {
   Action action = declare_training(app, false);
   app.footer(
-      "Fields of all groups are flags, and keys of a YAML file (-c). Examples:\n"
+      "--help-all shows all settings: of data, model, optimizer, schedule, loss and logging. They are keys of a YAML\n"
+      "file (-c) too; --dump-config prints one. Examples:\n"
       "  triarch train emma.txt\n"
-      "  triarch train emma.txt --family encoder --size tiny --max-seconds 60\n"
+      "  triarch train emma.txt --family encoder --size tiny --max-seconds 1m\n"
       "  triarch train emma.txt --family encoder_decoder --preset t5 --dry-run\n"
       "  triarch train reviews.tsv --family encoder --objective classification\n"
       "  triarch train --resume runs/emma-causal-0001");

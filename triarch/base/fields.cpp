@@ -340,8 +340,11 @@ bool parse_double(std::string_view text, double& value) {
   if (!text.empty() && text[0] == '+') text.remove_prefix(1);
   double parsed;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), parsed);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(parsed)) return false;
-  value = parsed;
+  if (error != std::errc()) return false;
+  const std::string_view unit(end, size_t(text.data() + text.size() - end));
+  const double times = unit.empty() ? 1 : unit == "k" ? 1e3 : unit == "M" ? 1e6 : unit == "G" ? 1e9 : 0;
+  if (times == 0 || !std::isfinite(parsed * times)) return false;
+  value = parsed * times;
   return true;
 }
 

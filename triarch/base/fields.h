@@ -112,8 +112,9 @@ class Field {
 namespace detail {
 
 bool parse_bool(std::string_view text, bool& value);
+// Also 500k, 2M and 1.5G.
 bool parse_double(std::string_view text, double& value);
-// Also 1e6, if it is a whole number.
+// Also 1e6 and what parse_double knows, if it is a whole number.
 bool parse_integer(std::string_view text, __int128& value);
 std::string print_double(double value);
 

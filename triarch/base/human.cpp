@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cmath>
+#include <utility>
 
 namespace triarch {
 namespace {
@@ -50,6 +53,23 @@ std::string human_duration(double seconds) {
   if (s < 3600) return fmt::format("{}:{:02}", s / 60, s % 60);
   if (s < 86400) return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
   return fmt::format("{}d {:02}:{:02}", s / 86400, s / 3600 % 24, s / 60 % 60);
+}
+
+std::optional<double> parse_duration(std::string_view text) {
+  const auto trimmed = [](std::string_view s) {
+    while (!s.empty() && s.front() == ' ') s.remove_prefix(1);
+    while (!s.empty() && s.back() == ' ') s.remove_suffix(1);
+    return s;
+  };
+  text = trimmed(text);
+  double number;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view unit = trimmed(text.substr(size_t(end - text.data())));
+  static constexpr std::pair<std::string_view, double> kUnits[] = {
+      {"s", 1}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86400}};
+  const auto known = std::ranges::find(kUnits, unit, &std::pair<std::string_view, double>::first);
+  if (error != std::errc() || known == std::end(kUnits) || !std::isfinite(number)) return std::nullopt;
+  return number * known->second;
 }
 
 std::string sentence_case(std::string text) {

@@ -7,6 +7,7 @@
 
 #include "triarch/base/error.h"
 #include "triarch/base/files.h"
+#include "triarch/base/human.h"
 #include "triarch/evaluate/statistics.h"
 #include "triarch/study/compare_data.h"
 #include "triarch/study/parts.h"
@@ -98,15 +99,14 @@ void set_budget(CompareConfig& config, const std::string& budget) {
     used = 0;
   }
   const std::string unit = text.substr(used);
-  static const std::map<std::string, double> seconds = {{"s", 1}, {"m", 60}, {"min", 60}, {"h", 3600}};
   static const std::map<std::string, double> tokens = {
       {"tokens", 1}, {"ktokens", 1e3}, {"Mtokens", 1e6}, {"mtokens", 1e6}, {"Gtokens", 1e9}};
+  if (const std::optional<double> seconds = parse_duration(text); seconds && *seconds > 0) {
+    config.seconds = *seconds;
+    config.tokens = 0;
+    return;
+  }
   if (used > 0 && number > 0 && std::isfinite(number)) {
-    if (const auto s = seconds.find(unit); s != seconds.end()) {
-      config.seconds = number * s->second;
-      config.tokens = 0;
-      return;
-    }
     if (const auto t = tokens.find(unit); t != tokens.end()) {
       config.tokens = std::llround(number * t->second);
       config.seconds = 0;

@@ -69,9 +69,9 @@ struct BudgetConfig {
   template <class V>
   void fields(V& v) {
     v("steps", steps, "optimizer steps");
-    v("tokens", tokens, "tokens seen");
+    v("tokens", tokens, "tokens seen: 5M, 500k");
     v("flops", flops, "floating-point operations executed");
-    v("seconds", seconds, "wall time; turned into steps once, at the start");
+    v("seconds", seconds, "wall time: 90, 5m, 1h; turned into steps once, at the start");
   }
 };
 
