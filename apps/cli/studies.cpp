@@ -102,7 +102,12 @@ Outcome forward_backward(const StudyOptions& o, const StudyWork& work) {
 
 Outcome emergence(const StudyOptions& o, const StudyWork& work) {
   expect_no_models(o);
-  return emergence_study(o.full ? full_emergence() : EmergenceOptions{}, work);
+  EmergenceOptions options = o.full ? full_emergence() : EmergenceOptions{};
+  if (o.tokens > 0) {
+    const int64_t last = options.ladder.back().tokens;
+    for (Rung& g : options.ladder) g.tokens = std::max<int64_t>(1000, g.tokens * o.tokens / last);
+  }
+  return emergence_study(options, work);
 }
 
 Outcome cost(const StudyOptions& o, const StudyWork& work) {

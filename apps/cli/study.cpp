@@ -89,7 +89,8 @@ Action declare_study(Arguments& app) {
   app.add_option("--sounds", o.sounds, "multimodal: a folder of labelled WAV files");
   app.add_option("--length", o.length, "tokens of a text, at most; default: 48");
   app.add_option("--texts", o.texts, "texts, at most; default: 16");
-  app.add_option("--tokens", o.tokens, "tokens that each model learns from; default: by the study");
+  app.add_option("--tokens", o.tokens,
+                 "tokens that each model learns from, of a ladder the last; default: by the study");
   app.add_option("--watts", o.watts, "cost: power of a busy core with its share of the machine; default: 10");
   app.add_flag("--heads", o.heads, "attention: a picture for every head");
   app.add_flag("--full", o.full, "larger, longer, more seeds: minutes to hours; the time is printed first");

@@ -17,8 +17,9 @@ namespace triarch {
 namespace {
 
 constexpr const char* kFamilies[] = {"causal", "prefix", "encoder_decoder"};
-constexpr double kPrimer = 0.2;       // share of pretraining's tokens
-constexpr int64_t kStepTokens = 128;  // many small steps: sums are learnt by steps more than by tokens
+constexpr double kPrimer = 0.2;  // share of pretraining's tokens
+// Many small steps: sums are learnt by steps more than by tokens. But Muon's work is by the step, and grows with width.
+int64_t step_tokens_of(int64_t width) { return 128 * std::max<int64_t>(1, width / 64); }
 constexpr const char* kStages[] = {"after pretraining", "after finetuning"};
 
 Key key_of(uint64_t what) { return Key(1, Purpose::world).with(1000 + what); }
@@ -323,9 +324,8 @@ class Ladder {
 
 EmergenceOptions full_emergence() {
   EmergenceOptions o;
-  o.ladder = {{16, 2, 100'000},    {32, 2, 200'000},    {32, 2, 500'000},   {48, 2, 1'000'000},
-              {64, 3, 1'000'000},  {64, 3, 2'000'000},  {96, 3, 2'000'000}, {96, 3, 4'000'000},
-              {128, 4, 4'000'000}, {128, 4, 8'000'000}, {192, 4, 8'000'000}};
+  o.ladder = {{16, 2, 100'000},   {32, 2, 200'000},   {32, 2, 500'000},   {48, 2, 1'000'000}, {48, 2, 2'000'000},
+              {64, 2, 2'000'000}, {64, 2, 4'000'000}, {96, 3, 4'000'000}, {128, 3, 4'000'000}};
   o.digits = 4;
   o.items = 1000;
   return o;
@@ -402,7 +402,7 @@ std::optional<StudyReport> emergence_study(const EmergenceOptions& o, const Stud
     in.width = g.width;
     in.layers = g.layers;
     in.context = context;
-    in.step_tokens = kStepTokens;
+    in.step_tokens = step_tokens_of(g.width);
     in.optimizer = defaults.optimizer;
     in.schedule = defaults.schedule;
     in.points = 1;

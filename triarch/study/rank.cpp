@@ -108,13 +108,16 @@ bool add_constructed(const RankOptions& o, StudyReport& r) {
     if (turns < 0 && by_scale[{Seen::both_sides, scale}] > by_scale[{Seen::left, scale}]) turns = scale;
   }
   r.findings.push_back(
-      "A causal map is a triangle with a positive diagonal: its determinant is never 0, whatever the weights.");
+      "Full rank, exactly taken: yes. A causal map is a triangle with a positive diagonal, so its determinant is never "
+      "0, "
+      "whatever the weights.");
   r.findings.push_back(
       turns < 0
-          ? "On constructed logits it also has the larger effective rank at every scale tried."
-          : fmt::format("Its effective rank is larger only while attention is nearly uniform: from logits of deviation "
-                        "{} on, maps that see both sides have more ({:.0f} % of n against {:.0f} % there).",
-                        turns, 100 * by_scale[{Seen::both_sides, turns}], 100 * by_scale[{Seen::left, turns}]));
+          ? "In effect: yes, too. On constructed logits its effective rank is the larger one at every scale tried."
+          : fmt::format(
+                "In effect: only while attention is nearly uniform. From logits of deviation {} on, maps that see "
+                "both sides have the larger effective rank ({:.0f} % of n against {:.0f} % there).",
+                turns, 100 * by_scale[{Seen::both_sides, turns}], 100 * by_scale[{Seen::left, turns}]));
   return true;
 }
 

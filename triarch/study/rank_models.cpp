@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "triarch/base/human.h"
 #include "triarch/base/signals.h"
 #include "triarch/inference/attention_maps.h"
 
@@ -107,7 +108,7 @@ void add_by_sharpness(std::span<const StudiedModel> models, const std::vector<do
   }
   StudyChart chart{"Models' scores multiplied: effective rank, mean of a stack's layers", "scores multiplied by",
                    "effective rank / n", true};
-  std::map<double, std::vector<std::string>> most;  // who keeps most at which scale
+  std::map<double, int> most;  // how many stacks keep most at which scale
   for (const StudiedModel& m : models) {
     std::vector<Layers> measured;
     for (double s : sharpness) measured.push_back(layers_of(m, m.texts, s));
@@ -122,17 +123,18 @@ void add_by_sharpness(std::span<const StudiedModel> models, const std::vector<do
     }
     for (auto& [stack, line] :
          lines_of(m, sharpness, measured, [](const Layer& l) { return l.heads.effective_rank(); })) {
-      most[sharpness[size_t(std::ranges::max_element(line.y) - line.y.begin())]].push_back(line.label);
+      most[sharpness[size_t(std::ranges::max_element(line.y) - line.y.begin())]] += 1;
       chart.series.push_back(std::move(line));
     }
   }
   for (StudyTable& t : tables) r.tables.push_back(std::move(t));
   r.charts.push_back(chart);
-  std::string where;
-  for (const auto& [scale, who] : most) {
-    where += fmt::format("{}x {} ({})", where.empty() ? "" : ", ", scale, fmt::join(who, "; "));
-  }
-  r.findings.push_back("Of what models' scores were multiplied by, their effective rank is largest at " + where + ".");
+  std::vector<std::string> where;
+  for (const auto& [scale, stacks] : most) where.push_back(fmt::format("times {} in {}", scale, stacks));
+  r.findings.push_back(
+      fmt::format("In trained models, by what their scores are multiplied with, effective rank is largest: {} "
+                  "of {} stacks.",
+                  listed(where), chart.series.size()));
 }
 
 void add_by_length(std::span<const StudiedModel> models, StudyReport& r) {
