@@ -79,8 +79,8 @@ Peer::~Peer() {
   waitpid(pid_, nullptr, 0);
 }
 
-double Peer::step() {
-  std::fputs("step\n", out_);
+double Peer::ask(const char* question) {
+  std::fputs(question, out_);
   std::fflush(out_);
   char line[256];
   if (!std::fgets(line, sizeof line, in_)) fail("bench: the peer ended");

@@ -25,7 +25,8 @@ std::map<std::string, std::string> options_of(int count, char** values, std::map
 std::vector<std::string> split(const std::string& text);  // at commas
 double median(std::vector<double> values);
 
-// A process that says one line when it is ready, and then answers each line "step" with the milliseconds that it took.
+// A process that says one line when it is ready, and then answers each line "step" with the milliseconds that it took,
+// and may answer "memory" with the bytes that it took at most.
 class Peer {
  public:
   explicit Peer(const std::vector<std::string>& command);
@@ -33,9 +34,11 @@ class Peer {
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
   bool ready() const { return ready_; }  // false: it ended before, and said why on stderr
-  double step();
+  double step() { return ask("step\n"); }
+  double memory() { return ask("memory\n"); }
 
  private:
+  double ask(const char* line);
   pid_t pid_;
   std::FILE *in_ = nullptr, *out_ = nullptr;
   bool ready_ = false;

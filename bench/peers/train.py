@@ -9,7 +9,7 @@ prints one JSON line per configuration: the median step in ms over interleaved r
     python bench/peers/train.py --serve --configs B --families causal --precisions float32 --modes compiled
 
 is one configuration that answers: first a JSON line when it is warm, then, for each line "step" on stdin, the ms of one
-step. A bench that alternates its own steps with these measures both under the same weather.
+step, and for "memory" the bytes that the process took at most. A bench that alternates its own steps with these measures both under the same weather.
 
 Needs torch 2.13 and, for the encoder and the encoder-decoder, transformers; compiled mode needs a C++ compiler.
 """
@@ -77,8 +77,10 @@ class Causal(nn.Module):
 
 
 class Encoder(nn.Module):
-    """transformers' BERT with a masked-LM loss. Only masked rows go through the vocabulary (transformers' own loss
-    takes all of them, which would be slower)."""
+    """transformers' BERT with a masked-LM loss. Only masked rows go through the vocabulary; in mode "shipped" the loss
+    is transformers' own, which takes all rows."""
+
+    shipped = False
 
     def __init__(self, c):
         super().__init__()
@@ -98,6 +100,10 @@ class Encoder(nn.Module):
         self.flop = self.rows * (6 * layers + 12 * c["L"] * c["d"] * c["T"]) + len(masked) * 6 * head
 
     def forward(self, ids, masked, targets):
+        if self.shipped:
+            labels = torch.full((ids.numel(),), -100)
+            labels[masked] = targets
+            return self.model(ids, labels=labels.view_as(ids)).loss
         hidden = self.model.bert(ids).last_hidden_state.flatten(0, 1)[masked]
         return F.cross_entropy(self.model.cls(hidden), targets)
 
@@ -141,6 +147,7 @@ class Runner:
         torch.manual_seed(0)
         self.name = {"config": config, "family": family, "precision": precision, "mode": mode}
         self.model = FAMILIES[family](CONFIGS[config]).train()
+        self.model.shipped = mode == "shipped"
         self.run = torch.compile(self.model) if mode == "compiled" else self.model
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4, fused=True)
         self.autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bfloat16")
@@ -171,7 +178,8 @@ def parse():
     p.add_argument("--configs", nargs="+", choices=CONFIGS, default=["B"])
     p.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
     p.add_argument("--precisions", nargs="+", choices=["float32", "bfloat16"], default=["float32", "bfloat16"])
-    p.add_argument("--modes", nargs="+", choices=["eager", "compiled"], default=["eager", "compiled"])
+    p.add_argument("--modes", nargs="+", choices=["eager", "compiled", "shipped"],
+                   default=["eager", "compiled"])
     p.add_argument("--steps", type=int, default=7, help="measured steps, at least 5 (default 7)")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--serve", action="store_true", help="step on demand: a line 'step' on stdin, the ms on stdout")
@@ -184,13 +192,22 @@ def parse():
     return args
 
 
+def peak_memory():
+    """Of this process, in bytes."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
+
+
 def serve(runner):
     runner.warm_up()
     print(json.dumps(runner.report(ready=True)), flush=True)
     for line in sys.stdin:
-        if line.strip() != "step":
-            sys.exit(f"train.py --serve: expected 'step', found '{line.strip()}'")
-        print(f"{runner.step():.3f}", flush=True)
+        if line.strip() == "step":
+            print(f"{runner.step():.3f}", flush=True)
+        elif line.strip() == "memory":
+            print(peak_memory(), flush=True)
+        else:
+            sys.exit(f"train.py --serve: expected 'step' or 'memory', found '{line.strip()}'")
 
 
 def measure(runners, steps):

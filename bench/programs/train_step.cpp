@@ -1,13 +1,16 @@
 // bench_train_step: whole training steps (forward, backward, clip, AdamW) of a GPT-2, a BERT and a T5 shape, beside
-// PyTorch's of the same shape in alternating rounds. Prints tokens/s, GFLOP/s and the share of the measured peak.
+// PyTorch's of the same shape in alternating rounds. Prints tokens/s, GFLOP/s and the share of the measured peak, and
+// the most memory that each process took.
 //
 //   bench_train_step [--configs A,B,C] [--families causal,encoder,encoder_decoder] [--precisions float32,bfloat16]
-//                    [--rounds 5] [--python PYTHON] [--modes eager,compiled]
+//                    [--rounds 5] [--python PYTHON] [--modes eager,compiled,shipped]
 //
-// PYTHON is an interpreter with torch 2.13 (and transformers, for BERT and T5); without it only triarch is timed.
+// PYTHON is an interpreter with torch 2.13 (and transformers, for BERT and T5); without it only triarch is timed. Mode
+// "shipped": transformers' own loss of BERT, over all rows.
 #include <fmt/format.h>
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,12 +20,16 @@
 #include "bench/work.h"
 #include "triarch/base/clock.h"
 #include "triarch/base/error.h"
+#include "triarch/base/memory.h"
 #include "triarch/base/random.h"
 #include "triarch/base/threads.h"
 #include "triarch/train/learner.h"
 
 namespace triarch::bench {
 namespace {
+
+// So that peak_memory() is that of the next piece of work.
+void forget_peak_memory() { std::ofstream("/proc/self/clear_refs") << 5; }
 
 int run(int count, char** values) {
   const auto options = options_of(count, values,
@@ -43,6 +50,10 @@ int run(int count, char** values) {
   for (const std::string& m : split(options.at("--modes"))) {
     if (beside) fmt::print("{:>13}{:>8}", "torch " + m.substr(0, 7), "ratio");
   }
+  fmt::print("{:>9}", "MB");
+  for (const std::string& m : split(options.at("--modes"))) {
+    if (beside) fmt::print("{:>9}", m);
+  }
   fmt::print("\n");
   for (const std::string& name : split(options.at("--configs"))) {
     const Config& config = config_of(name);
@@ -58,6 +69,7 @@ int run(int count, char** values) {
         }
         OptimizerConfig optimizer;  // as the peer's: Muon would multiply matrices of its own
         optimizer.kind = OptimizerKind::adamw;
+        forget_peak_memory();
         Learner learner(work.spec, precision, optimizer);
         learner.model().parameters().initialise(1);
         double flops = 0;
@@ -76,6 +88,10 @@ int run(int count, char** values) {
         fmt::print("{:<4}{:<17}{:<10}{:>10.2f}{:>11.0f}{:>10.1f}{:>7.1f}%", name, family, precision_name, ms,
                    double(work.batch.rows()) / ms * 1e3, flops / ms * 1e-6, 100 * flops / ms * 1e3 / peak);
         m.print_peers();
+        fmt::print("{:>9.0f}", double(peak_memory()) * 1e-6);
+        for (const auto& p : peers) {
+          if (p->ready()) fmt::print("{:>9.0f}", p->memory() * 1e-6);
+        }
         fmt::print("\n");
         std::fflush(stdout);
       }
