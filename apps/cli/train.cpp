@@ -30,7 +30,8 @@ struct Options {
   bool dry_run = false, dump_config = false, json = false;
 };
 
-void print_plan(const Run& run, const RunPlan& p) {
+// Before the plan, whose timing takes a minute where the model is large.
+void print_run(Run& run) {
   const TrainConfig& c = run.config();
   const ModelSpec& m = c.model;
   const RunData& d = run.data();
@@ -43,7 +44,7 @@ void print_plan(const Run& run, const RunPlan& p) {
         "{}{} ", m.has_encoder() ? "+ " : "",
         m.has_encoder() ? fmt::format("{} decoder", m.decoder.layers) : fmt::format("{}", m.decoder.layers));
   say("model", fmt::format("{} ({}), {}layers, width {}, {} heads, {} parameters", enum_name(m.family), m.preset,
-                           layers, m.width, m.heads, human_count(double(p.parameters))));
+                           layers, m.width, m.heads, human_count(double(run.learner().model().parameters().count()))));
   std::string objectives;
   for (const ObjectiveSpec& o : c.objectives)
     objectives += (objectives.empty() ? "" : " + ") + std::string(enum_name(o.kind));
@@ -53,9 +54,13 @@ void print_plan(const Run& run, const RunPlan& p) {
                                 : fmt::format("learning rate {:g}", c.optimizer.learning_rate);
   say("learns", fmt::format("{}, {} {}, {}, {}", objectives, enum_name(c.optimizer.kind), enum_name(c.schedule.kind),
                             rates, triarch::resolve(c.precision) == Precision::bfloat16() ? "bfloat16" : "float32"));
+}
+
+void print_plan(const RunPlan& p) {
   say("plan",
-      fmt::format("{} steps, {} tokens, {}FLOP, about {}, peak memory {}", p.steps, human_count(double(p.tokens)),
-                  human_count(p.flops), human_duration(p.seconds), human_bytes(p.peak_bytes)));
+      fmt::format("{} steps, {} tokens, {}FLOP, {}peak memory {}", p.steps, human_count(double(p.tokens)),
+                  human_count(p.flops), p.seconds > 0 ? fmt::format("about {}, ", human_duration(p.seconds)) : "",
+                  human_bytes(p.peak_bytes)));
 }
 
 // What pairs are read as.
@@ -102,12 +107,13 @@ ExitCode train(const Options& o) {
     RunData data = prepare_data(config.data, config.seed, first_kind(config), known ? &*known : nullptr);
     run = std::make_unique<Run>(std::move(config), std::move(data));
   }
+  if (!o.dump_config) print_run(*run);
   const RunPlan plan = run->plan(true);
   if (o.dump_config) {
     std::cout << to_yaml(run->config());
     return ExitCode::ok;
   }
-  print_plan(*run, plan);
+  print_plan(plan);
   const double available = double(available_memory());
   if (plan.peak_bytes > available) {
     fail(ExitCode::out_of_memory, "train: the run needs {} and {} is free; take --batch-rows {} or a smaller --size",

@@ -113,7 +113,7 @@ struct TrainConfig {
   int64_t eval_rows = 32768;  // rows of the validation text that are looked at while training
   int64_t save_steps = 0;     // 0: about 5 per run, and at the end
   int64_t save_total_limit = 2;
-  int64_t sample_steps = 0;  // 0: with each evaluation; negative: never
+  int64_t sample_steps = 0;  // 0: with every second evaluation; negative: never
 
   template <class V>
   void fields(V& v) {
@@ -140,7 +140,7 @@ struct TrainConfig {
     v("eval_rows", eval_rows, "rows of validation text per evaluation while training; the last takes all");
     v("save_steps", save_steps, "steps between checkpoints; 0: about 5 per run");
     v("save_total_limit", save_total_limit, "checkpoints kept");
-    v("sample_steps", sample_steps, "steps between samples; 0: with each evaluation; negative: never");
+    v("sample_steps", sample_steps, "steps between samples; 0: with every second evaluation; negative: never");
   }
 };
 

@@ -6,6 +6,8 @@
 #include "triarch/base/clock.h"
 #include "triarch/base/error.h"
 #include "triarch/base/files.h"
+#include "triarch/base/human.h"
+#include "triarch/base/memory.h"
 #include "triarch/base/signals.h"
 #include "triarch/checkpoint/checkpoint.h"
 #include "triarch/checkpoint/weights.h"
@@ -195,7 +197,16 @@ RunPlan Run::plan(bool timed) {
   BudgetConfig& b = config_.budget;
   if (b.steps <= 0 && b.tokens <= 0 && b.flops > 0) b.steps = std::max<int64_t>(1, std::llround(b.flops / step_flops));
   double step_seconds = 0;
-  if (timed || (b.steps <= 0 && b.tokens <= 0)) {
+  // Beside the weights there are already; a run that cannot be is not begun for its timing.
+  const double needed = p.peak_bytes + double(p.parameters) * double(sizeof(float));
+  const bool fits = available_memory() == 0 || needed <= double(available_memory());
+  if ((timed && fits) || (b.steps <= 0 && b.tokens <= 0)) {
+    if (!fits) {
+      fail(ExitCode::out_of_memory,
+           "train: timing a step needs {} and {} is free; take a smaller --size or --batch-rows, "
+           "or --max-tokens instead of a time",
+           human_bytes(needed), human_bytes(double(available_memory())));
+    }
     Learner scratch(config_.model, triarch::resolve(config_.precision), config_.optimizer, config_.loss);
     scratch.model().recompute = config_.recompute;
     scratch.model().parameters().initialise(config_.seed);
@@ -204,9 +215,11 @@ RunPlan Run::plan(bool timed) {
       Stopwatch watch;
       scratch.step({&batch, 1}, 0);
       seconds.push_back(watch.seconds());
+      if (watch.seconds() > 5) break;  // long enough to tell
     }
     // The first step warms up.
-    step_seconds = *std::min_element(seconds.begin() + 1, seconds.end()) * double(config_.accumulation);
+    step_seconds =
+        *std::min_element(seconds.begin() + (seconds.size() > 1), seconds.end()) * double(config_.accumulation);
   }
   if (b.steps <= 0 && b.tokens <= 0 && b.seconds > 0) {
     b.steps = std::max<int64_t>(1, std::llround(b.seconds / step_seconds));
@@ -223,7 +236,7 @@ RunPlan Run::plan(bool timed) {
   if (config_.logging_steps <= 0) config_.logging_steps = std::max<int64_t>(1, p.steps / 50);
   if (config_.eval_steps <= 0) config_.eval_steps = std::max<int64_t>(1, p.steps / 10);
   if (config_.save_steps <= 0) config_.save_steps = std::max<int64_t>(1, p.steps / 5);
-  if (config_.sample_steps == 0) config_.sample_steps = config_.eval_steps;
+  if (config_.sample_steps == 0) config_.sample_steps = 2 * config_.eval_steps;
   plan_ = p;
   return p;
 }
@@ -324,7 +337,8 @@ void Run::train(const RunEvents& events) {
     }
     const bool stop = stop_signal() != 0;
     const bool evaluates = due(config_.eval_steps) || last;
-    const bool samples = events.sample && config_.sample_steps > 0 && due(config_.sample_steps);
+    const bool samples =
+        events.sample && config_.sample_steps > 0 && ((due(config_.sample_steps) && share() < 0.95) || last);
     const bool saves = due(config_.save_steps) || last || stop;
     if (!evaluates && !samples && !saves) continue;
     // Only the next step's loss would show it, and a checkpoint has to be good.
