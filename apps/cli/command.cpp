@@ -6,8 +6,6 @@
 #include <cstdlib>
 #include <optional>
 
-#include "triarch/base/human.h"
-
 namespace triarch::cli {
 namespace {
 
@@ -24,6 +22,9 @@ void FieldFlags::declare(Arguments& app, const std::vector<Field>& fields,
   std::map<std::string, int> last_names;
   const auto last = [](const std::string& name) { return name.substr(name.rfind('.') + 1); };
   for (const Field& f : flat) ++last_names[last(f.name)];
+  for (const std::string& name : usual) {
+    require(std::ranges::find(flat, name, &Field::name) != flat.end(), "help: there is no field '{}'", name);
+  }
   for (const Field& f : flat) {
     const std::string short_name = last(f.name);
     std::string names = "--" + dashed(f.name);
@@ -31,11 +32,8 @@ void FieldFlags::declare(Arguments& app, const std::vector<Field>& fields,
     for (const auto& [alias, name] : aliases) {
       if (name == f.name) names += ",--" + dashed(alias);
     }
-    const std::string key = f.name;
-    const auto keep = [this, key](const std::string& value) {
-      const std::optional<double> seconds = key.ends_with("seconds") ? parse_duration(value) : std::nullopt;
-      assignments_.push_back({key, seconds ? std::to_string(*seconds) : value, "--" + dashed(key)});
-    };
+    const std::string key = f.name, shown = names.substr(0, names.find(','));
+    const auto keep = [this, key, shown](const std::string& value) { assignments_.push_back({key, value, shown}); };
     std::optional<Argument> argument;
     if (f.type().starts_with("true or false")) {  // or null
       // --recompute, or --recompute=false

@@ -32,6 +32,8 @@ ExitCode run(const Options& o) {
   }
   const auto vectors = embed(*m.model, m.specials(), ids, options);
   if (o.similarity) {
+    if (texts.size() < 2)
+      fail(ExitCode::usage, "embed: expected at least two texts for --similarity, found {}", texts.size());
     for (size_t i = 0; i < texts.size(); ++i) {
       for (size_t j = i + 1; j < texts.size(); ++j) {
         double dot = 0, a = 0, b = 0;

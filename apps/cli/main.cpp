@@ -62,7 +62,8 @@ int run(int count, char** values) {
   app.require_subcommand(0, 1);
   app.set_version_flag("--version", "triarch 0.1.0");
   int threads = 0;
-  std::vector<std::string> given(values + 1, values + count);
+  std::vector<std::string> given;
+  for (int i = 1; i < count; ++i) given.push_back(with_dashes(values[i]));
   const bool helps_all = std::ranges::find(given, "--help-all") != given.end();
   std::ranges::replace(given, std::string("--help-all"), std::string("--help"));
   std::vector<Action> actions;
@@ -79,7 +80,7 @@ int run(int count, char** values) {
       "130 and 143 stopped by Ctrl-C or SIGTERM after saving.");
 
   std::vector<std::string> arguments;
-  for (auto it = given.rbegin(); it != given.rend(); ++it) arguments.push_back(with_dashes(*it));
+  for (auto it = given.rbegin(); it != given.rend(); ++it) arguments.push_back(*it);
   try {
     app.parse(arguments);
   } catch (const CLI::ExtrasError& e) {
@@ -109,6 +110,7 @@ int run(int count, char** values) {
     std::cerr << app.help();
     return int(ExitCode::usage);
   }
+  if (threads < 0) fail(ExitCode::usage, "--threads: expected at least 1, found {}", threads);
   if (threads > 0) set_thread_count(threads);
   for (size_t i = 0; i < actions.size(); ++i) {
     if (!app.got_subcommand(kVerbs[i].name)) continue;

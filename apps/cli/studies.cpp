@@ -104,8 +104,10 @@ Outcome emergence(const StudyOptions& o, const StudyWork& work) {
   expect_no_models(o);
   EmergenceOptions options = o.full ? full_emergence() : EmergenceOptions{};
   if (o.tokens > 0) {
+    if (o.tokens < 50'000)
+      fail(ExitCode::usage, "study emergence: expected at least --tokens 50000, found {}", o.tokens);
     const int64_t last = options.ladder.back().tokens;
-    for (Rung& g : options.ladder) g.tokens = std::max<int64_t>(1000, g.tokens * o.tokens / last);
+    for (Rung& g : options.ladder) g.tokens = g.tokens * o.tokens / last;
   }
   return emergence_study(options, work);
 }
@@ -200,8 +202,8 @@ const Study& study_of(const std::string& name) {
     if (s.name == name) return s;
     names.push_back(s.name);
   }
-  fail(ExitCode::usage, "study: expected one of {}, found '{}'{}", fmt::join(names, ", "), name,
-       did_you_mean(name, names));
+  fail(ExitCode::usage, "study: expected one of {}, found {}{}; `triarch study --help` says what each is",
+       fmt::join(names, ", "), name.empty() ? "none" : "'" + name + "'", did_you_mean(name, names));
 }
 
 std::optional<StudyReport> perform(const StudyOptions& options, const StudyWork& work) {

@@ -43,6 +43,7 @@ ExitCode run(const Flags& f) {
     load_yaml(work.folder / "config.yaml", o);
   }
   study_of(o.name);
+  if (o.tokens < 0) fail(ExitCode::usage, "study: expected a positive number of --tokens, found {}", o.tokens);
   if (work.folder.empty()) work.folder = new_folder(o.name);
   work.jobs = f.jobs > 0 ? f.jobs : thread_count();
   work.say = say;
@@ -90,7 +91,7 @@ Action declare_study(Arguments& app) {
   app.add_option("--length", o.length, "tokens of a text, at most; default: 48");
   app.add_option("--texts", o.texts, "texts, at most; default: 16");
   app.add_option("--tokens", o.tokens,
-                 "tokens that each model learns from, of a ladder the last; default: by the study");
+                 "tokens that each model learns from (emergence: the last of its ladder); default: by the study");
   app.add_option("--watts", o.watts, "cost: power of a busy core with its share of the machine; default: 10");
   app.add_flag("--heads", o.heads, "attention: a picture for every head");
   app.add_flag("--full", o.full, "larger, longer, more seeds: minutes to hours; the time is printed first");

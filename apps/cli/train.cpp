@@ -11,7 +11,6 @@
 #include "apps/cli/loaded.h"
 #include "apps/cli/sample.h"
 #include "triarch/base/human.h"
-#include "triarch/base/memory.h"
 #include "triarch/base/signals.h"
 #include "triarch/checkpoint/checkpoint.h"
 #include "triarch/checkpoint/weights.h"
@@ -108,18 +107,12 @@ ExitCode train(const Options& o) {
     run = std::make_unique<Run>(std::move(config), std::move(data));
   }
   if (!o.dump_config) print_run(*run);
-  const RunPlan plan = run->plan(true);
+  const RunPlan plan = run->plan(!o.dump_config);
   if (o.dump_config) {
     std::cout << to_yaml(run->config());
     return ExitCode::ok;
   }
   print_plan(plan);
-  const double available = double(available_memory());
-  if (plan.peak_bytes > available) {
-    fail(ExitCode::out_of_memory, "train: the run needs {} and {} is free; take --batch-rows {} or a smaller --size",
-         human_bytes(plan.peak_bytes), human_bytes(available),
-         std::max<int64_t>(run->config().context, run->config().batch_rows / 2));
-  }
   if (o.dry_run) return ExitCode::ok;
 
   Progress line(run->config().budget.steps);
@@ -229,7 +222,7 @@ Action declare_training(Arguments& app, bool finetune) {
 Action declare_train(Arguments& app) {
   Action action = declare_training(app, false);
   app.footer(
-      "--help-all shows all settings: of data, model, optimizer, schedule, loss and logging. They are keys of a YAML\n"
+      "--help-all shows every setting: of data, model, optimizer, schedule, loss and logging. They are keys of a YAML\n"
       "file (-c) too; --dump-config prints one. Examples:\n"
       "  triarch train emma.txt\n"
       "  triarch train emma.txt --family encoder --size tiny --max-seconds 1m\n"

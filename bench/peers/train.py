@@ -8,8 +8,8 @@ prints one JSON line per configuration: the median step in ms over interleaved r
 
     python bench/peers/train.py --serve --configs B --families causal --precisions float32 --modes compiled
 
-is one configuration that answers: first a JSON line when it is warm, then, for each line "step" on stdin, the ms of one
-step, and for "memory" the bytes that the process took at most. A bench that alternates its own steps with these measures both under the same weather.
+is one configuration that answers: first a JSON line when it is warm, then, for each line "step" on stdin, the ms of one step,
+and for "memory" the bytes that the process took at most. A bench that alternates its own steps with these measures both under the same weather.
 
 Needs torch 2.13 and, for the encoder and the encoder-decoder, transformers; compiled mode needs a C++ compiler.
 """
@@ -186,6 +186,8 @@ def parse():
     args = p.parse_args()
     if args.steps < 5:
         p.error(f"--steps: expected at least 5 for a median, found {args.steps}")
+    if "shipped" in args.modes and args.families != ["encoder"]:
+        p.error("--modes shipped: expected --families encoder; the others have one loss")
     one = all(len(x) == 1 for x in (args.configs, args.families, args.precisions, args.modes))
     if args.serve and not one:
         p.error("--serve: expected one configuration; name one each of --configs, --families, --precisions, --modes")

@@ -29,7 +29,10 @@ namespace triarch::bench {
 namespace {
 
 // So that peak_memory() is that of the next piece of work.
-void forget_peak_memory() { std::ofstream("/proc/self/clear_refs") << 5; }
+void forget_peak_memory() {
+  std::ofstream file("/proc/self/clear_refs");
+  if (!(file << 5 << std::flush)) fail("bench: /proc/self/clear_refs cannot be written, so no peak can be told");
+}
 
 int run(int count, char** values) {
   const auto options = options_of(count, values,
@@ -90,7 +93,7 @@ int run(int count, char** values) {
         m.print_peers();
         fmt::print("{:>9.0f}", double(peak_memory()) * 1e-6);
         for (const auto& p : peers) {
-          if (p->ready()) fmt::print("{:>9.0f}", p->memory() * 1e-6);
+          fmt::print("{:>9}", p->ready() ? fmt::format("{:.0f}", p->memory() * 1e-6) : "-");
         }
         fmt::print("\n");
         std::fflush(stdout);

@@ -183,7 +183,8 @@ TEST(Fields, JsonComesBack) {
   EXPECT_EQ(wrong("{\"sede\": 1}"), "state: unknown key 'sede'; did you mean 'seed'?");
   EXPECT_EQ(wrong("{\"seed\": \"1\"}"), "state: seed: expected an integer of at least 0, found \"1\"");
   EXPECT_EQ(wrong("{\"seed\": null}"), "state: seed: expected an integer of at least 0, found null");
-  EXPECT_EQ(wrong("{\"decoder\": {\"layers\": [1]}}"), "state: decoder.layers: expected an integer, found [1]");
+  EXPECT_EQ(wrong("{\"decoder\": {\"layers\": [1]}}"),
+            "state: decoder.layers: expected an integer (5000, 500k, 5M), found [1]");
   EXPECT_NE(wrong("{\"seed\": 1").find("state: expected JSON"), std::string::npos);
 }
 
@@ -195,9 +196,11 @@ TEST(Fields, MistakesAreNamedWithTheirPlace) {
   EXPECT_EQ(yaml_refusal("layers: 1\n"), "run.yaml line 1: unknown key 'layers'; did you mean 'encoder.layers'?");
   EXPECT_EQ(yaml_refusal("quux: 1\n"), "run.yaml line 1: unknown key 'quux'");
   EXPECT_EQ(yaml_refusal("seed: -1\n"), "run.yaml line 1: seed: expected an integer of at least 0, found '-1'");
-  EXPECT_EQ(yaml_refusal("small: 3e9\n"), "run.yaml line 1: small: expected an integer, found '3e9'");
-  EXPECT_EQ(yaml_refusal("max_steps: 1.5\n"), "run.yaml line 1: max_steps: expected an integer, found '1.5'");
-  EXPECT_EQ(yaml_refusal("max_steps:\n"), "run.yaml line 1: max_steps: expected an integer, found nothing");
+  EXPECT_EQ(yaml_refusal("small: 3e9\n"), "run.yaml line 1: small: expected an integer (5000, 500k, 5M), found '3e9'");
+  EXPECT_EQ(yaml_refusal("max_steps: 1.5\n"),
+            "run.yaml line 1: max_steps: expected an integer (5000, 500k, 5M), found '1.5'");
+  EXPECT_EQ(yaml_refusal("max_steps:\n"),
+            "run.yaml line 1: max_steps: expected an integer (5000, 500k, 5M), found nothing");
   EXPECT_EQ(yaml_refusal("learning_rate: .nan\n"), "run.yaml line 1: learning_rate: expected a number, found '.nan'");
   EXPECT_EQ(yaml_refusal("learning_rate: nan\n"), "run.yaml line 1: learning_rate: expected a number, found 'nan'");
   EXPECT_EQ(yaml_refusal("bf16: maybe\n"), "run.yaml line 1: bf16: expected true or false, found 'maybe'");
@@ -205,7 +208,8 @@ TEST(Fields, MistakesAreNamedWithTheirPlace) {
   EXPECT_EQ(yaml_refusal("encoder:\n  color: green\n"),
             "run.yaml line 2: encoder.color: expected one of red, dark_blue, navy, found 'green'");
   EXPECT_EQ(yaml_refusal("stop: x\n"), "run.yaml line 1: stop: expected a list, found 'x'");
-  EXPECT_EQ(yaml_refusal("\nsizes: [1, two]\n"), "run.yaml line 2: sizes.1: expected an integer, found 'two'");
+  EXPECT_EQ(yaml_refusal("\nsizes: [1, two]\n"),
+            "run.yaml line 2: sizes.1: expected an integer (5000, 500k, 5M), found 'two'");
   EXPECT_EQ(yaml_refusal("mixture:\n  - nam: x\n"),
             "run.yaml line 2: unknown key 'mixture.0.nam'; did you mean 'name'?");
   EXPECT_EQ(yaml_refusal("seed: 1\nseed: 2\n"), "run.yaml line 2: the key 'seed' is there twice");
@@ -242,10 +246,10 @@ TEST(Fields, DottedOverrides) {
             "--set: the key 'layers' is in several groups: expected one of encoder.layers, decoder.layers");
   EXPECT_EQ(wrong("decoder.layrs=2"), "--set: unknown key 'decoder.layrs'; did you mean 'decoder.layers'?");
   EXPECT_EQ(wrong("decoder=2"), "--set: 'decoder' is a group of keys: set one of layers, color");
-  EXPECT_EQ(wrong("decoder.layers=x"), "--set: decoder.layers: expected an integer, found 'x'");
+  EXPECT_EQ(wrong("decoder.layers=x"), "--set: decoder.layers: expected an integer (5000, 500k, 5M), found 'x'");
   EXPECT_EQ(wrong("mixture.2.weight=4").substr(0, 38), "--set: unknown key 'mixture.2.weight'");
   EXPECT_EQ(wrong("max_steps"), "--set: expected key=value, found 'max_steps'");
-  EXPECT_EQ(wrong("max_steps="), "--set: max_steps: expected an integer, found ''");
+  EXPECT_EQ(wrong("max_steps="), "--set: max_steps: expected an integer (5000, 500k, 5M), found ''");
 }
 
 struct Outer {
@@ -316,6 +320,43 @@ TEST(Fields, FileErrors) {
   }
   std::filesystem::remove(path);
   EXPECT_THROW(load_yaml(path, c), Error);
+}
+
+struct Sizes {
+  int64_t tokens = 0;
+  double flops = 0;
+  Seconds time;
+  template <class V>
+  void fields(V& v) {
+    v("tokens", tokens);
+    v("flops", flops);
+    v("time", time);
+  }
+};
+
+TEST(Fields, NumbersHaveUnitsAndTimesTheirs) {
+  Sizes s;
+  for (const auto& [text, value] : {std::pair("500k", 500'000), {"2M", 2'000'000}, {"1.5G", 1'500'000'000}}) {
+    set_field(s, "tokens", text, "--tokens");
+    EXPECT_EQ(s.tokens, value) << text;
+    set_field(s, "flops", text, "--flops");
+    EXPECT_EQ(s.flops, value) << text;
+  }
+  for (const auto& [text, value] : {std::pair("90", 90), {"90s", 90}, {"5m", 300}, {"1.5h", 5400}, {"1e3", 1000}}) {
+    set_field(s, "time", text, "--time");
+    EXPECT_EQ(s.time, value) << text;
+    Sizes read;
+    parse_yaml(std::string("time: ") + text, "a.yaml", read);
+    EXPECT_EQ(read.time, value) << text;
+    parse_yaml(to_yaml(s), "b.yaml", read);
+    EXPECT_EQ(read.time, value) << text;
+  }
+  for (const char* wrong : {"1.5", "3 k", "5m", "1B", "k", "1e300G"}) {
+    EXPECT_THROW(set_field(s, "tokens", wrong, "--tokens"), Error) << wrong;
+  }
+  for (const char* wrong : {"5M", "3k", "m", "1x", "1e308d", "nan"}) {
+    EXPECT_THROW(set_field(s, "time", wrong, "--time"), Error) << wrong;
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "tests/model/tiny.h"
 #include "triarch/base/error.h"
+#include "triarch/base/threads.h"
 #include "triarch/train/learner.h"
 
 namespace triarch {
@@ -31,6 +32,18 @@ void randomise(Parameters& parameters) {
 }
 
 double loss_of(Learner& learner, const Batch& batch) { return learner.evaluate(batch).mean_nll(); }
+
+TEST(Parameters, StartAlikeOnAnyNumberOfThreads) {
+  std::vector<std::vector<double>> values;
+  for (const int threads : {1, 2}) {
+    set_thread_count(threads);
+    Model model(cases().front().spec, Precision::float64(), false);
+    Parameters& p = model.parameters();
+    p.initialise(3);
+    values.emplace_back(p.flat_values().data<double>(), p.flat_values().data<double>() + p.flat_size());
+  }
+  EXPECT_EQ(values[0], values[1]);
+}
 
 class EveryCase : public ::testing::TestWithParam<Case> {};
 

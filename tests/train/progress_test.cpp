@@ -41,7 +41,7 @@ TEST(Progress, OneLinePerLoggedStepInAPipe) {
   progress.finish();
   EXPECT_EQ(screen.text(),
             "step  199/2000    9%  loss 4.812  lr 6.0e-4\n"
-            "step  201/2000   10%  loss 4.812  lr 6.0e-4  61k tok/s  eta 4:01\n"
+            "step  201/2000   10%  eta 4:01  loss 4.812  lr 6.0e-4  61k tok/s\n"
             "saved\n");
 }
 
@@ -60,12 +60,12 @@ TEST(Progress, RedrawnOnATerminal) {
     progress.print("hello\n");
     EXPECT_EQ(screen.text().substr(32),
               "\r\x1b[Khello\n"
-              "\rstep    2/20   10%  loss 1.4 \x1b[K");
+              "\rstep    2/20   10%  eta 0.9s \x1b[K");
     now += 1;
     progress.update(20, 1, 2000, {}, true);
   }
   const std::string text = screen.text();
-  EXPECT_EQ(text.substr(text.rfind('\r')), "\rstep   20/20  100%  1.8k tok/\x1b[K\n");
+  EXPECT_EQ(text.substr(text.rfind('\r')), "\rstep   20/20  100%  eta 0.0s \x1b[K\n");
   ::unsetenv("NO_COLOR");
 
   Screen colored;

@@ -3,12 +3,14 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "triarch/base/files.h"
+#include "triarch/base/human.h"
 
 namespace triarch {
 namespace {
@@ -342,10 +344,23 @@ bool parse_double(std::string_view text, double& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), parsed);
   if (error != std::errc()) return false;
   const std::string_view unit(end, size_t(text.data() + text.size() - end));
-  const double times = unit.empty() ? 1 : unit == "k" ? 1e3 : unit == "M" ? 1e6 : unit == "G" ? 1e9 : 0;
+  const double times = unit.empty()                 ? 1
+                       : unit == "k" || unit == "K" ? 1e3
+                       : unit == "M"                ? 1e6
+                       : unit == "G"                ? 1e9
+                       : unit == "T"                ? 1e12
+                                                    : 0;
   if (times == 0 || !std::isfinite(parsed * times)) return false;
   value = parsed * times;
   return true;
+}
+
+bool parse_seconds(std::string_view text, double& value) {
+  if (const std::optional<double> seconds = parse_duration(text)) {
+    value = *seconds;
+    return true;
+  }
+  return (text.empty() || !std::isalpha(static_cast<unsigned char>(text.back()))) && parse_double(text, value);
 }
 
 bool parse_integer(std::string_view text, __int128& value) {
@@ -454,6 +469,7 @@ template const Field::Type& field_type<int>();
 template const Field::Type& field_type<int64_t>();
 template const Field::Type& field_type<uint64_t>();
 template const Field::Type& field_type<double>();
+template const Field::Type& field_type<Seconds>();
 template const Field::Type& field_type<std::string>();
 template const Field::Type& field_type<std::optional<bool>>();
 template const Field::Type& field_type<std::optional<double>>();

@@ -13,8 +13,8 @@
 //   };
 //
 // and gets YAML files, `optimizer.beta2=0.95` overrides, JSON, help. A field is bool, any integer, float or double,
-// std::string, an enum with EnumNames, std::optional of these, a struct with fields(), or std::vector of any of these.
-// In a list of structs a word alone is the first field of one: `mixture: [masked_lm]` for `mixture: [{kind:
+// std::string, Seconds, an enum with EnumNames, std::optional of these, a struct with fields(), or std::vector of any
+// of these. In a list of structs a word alone is the first field of one: `mixture: [masked_lm]` for `mixture: [{kind:
 // masked_lm}]`. Keys are known by - and _ alike. All errors are usage errors that name the source, the line and the
 // nearest key.
 #pragma once
@@ -51,6 +51,13 @@ const char* enum_name(E value) {
   }
   return "?";
 }
+
+// A time. Its field is a number, or 90s, 5m, 1.5h or 2d.
+struct Seconds {
+  double value = 0;
+  constexpr Seconds(double seconds = 0) : value(seconds) {}
+  constexpr operator double() const { return value; }
+};
 
 // True if both are the same key or word: case, - and _ do not matter.
 bool same_key(std::string_view a, std::string_view b);
@@ -112,10 +119,11 @@ class Field {
 namespace detail {
 
 bool parse_bool(std::string_view text, bool& value);
-// Also 500k, 2M and 1.5G.
+// Also 500k, 2M, 1.5G and 1T.
 bool parse_double(std::string_view text, double& value);
 // Also 1e6 and what parse_double knows, if it is a whole number.
 bool parse_integer(std::string_view text, __int128& value);
+bool parse_seconds(std::string_view text, double& value);
 std::string print_double(double value);
 
 class Lister;
@@ -161,9 +169,11 @@ std::string type_name() {
   } else if constexpr (std::is_same_v<T, std::string>) {
     return "text";
   } else if constexpr (std::is_integral_v<T>) {
-    return std::is_signed_v<T> ? "an integer" : "an integer of at least 0";
+    return std::is_signed_v<T> ? "an integer (5000, 500k, 5M)" : "an integer of at least 0";
   } else if constexpr (std::is_floating_point_v<T>) {
     return "a number";
+  } else if constexpr (std::is_same_v<T, Seconds>) {
+    return "a time (90, 90s, 5m, 1h)";
   } else {
     static_assert(NamedEnum<T>, "a field of this type needs fields(), or EnumNames if it is an enum");
     std::string names;
@@ -192,6 +202,8 @@ bool parse_value(std::string_view text, T& member) {
     if (!parse_double(text, value)) return false;
     member = T(value);
     return true;
+  } else if constexpr (std::is_same_v<T, Seconds>) {
+    return parse_seconds(text, member.value);
   } else {
     const std::optional<T> value = enum_value<T>(text);
     if (value) member = *value;
@@ -211,6 +223,8 @@ std::string print_value(const T& member) {
     return fmt::format("{}", member);
   } else if constexpr (std::is_floating_point_v<T>) {
     return print_double(member);
+  } else if constexpr (std::is_same_v<T, Seconds>) {
+    return print_double(member.value);
   } else {
     return enum_name(member);
   }
@@ -281,6 +295,7 @@ extern template const Field::Type& field_type<int>();
 extern template const Field::Type& field_type<int64_t>();
 extern template const Field::Type& field_type<uint64_t>();
 extern template const Field::Type& field_type<double>();
+extern template const Field::Type& field_type<Seconds>();
 extern template const Field::Type& field_type<std::string>();
 extern template const Field::Type& field_type<std::optional<bool>>();
 extern template const Field::Type& field_type<std::optional<double>>();

@@ -68,7 +68,7 @@ std::optional<double> parse_duration(std::string_view text) {
   static constexpr std::pair<std::string_view, double> kUnits[] = {
       {"s", 1}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86400}};
   const auto known = std::ranges::find(kUnits, unit, &std::pair<std::string_view, double>::first);
-  if (error != std::errc() || known == std::end(kUnits) || !std::isfinite(number)) return std::nullopt;
+  if (error != std::errc() || known == std::end(kUnits) || !std::isfinite(number * known->second)) return std::nullopt;
   return number * known->second;
 }
 

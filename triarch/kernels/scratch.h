@@ -15,7 +15,7 @@ class Scratch {
   ~Scratch();
 
   // At least `count` elements, contents undefined, valid until the next call; aligned to 64 bytes, and in large pages
-  // where there is enough for one. Without memory the program ends: kernels do not throw from units.
+  // where there is enough for one. Throws std::bad_alloc, which ends the program if a unit does it.
   // Always inlined: every instruction set has a copy of its callers, and a shared one would be any of theirs.
   template <class T = float>
   [[gnu::always_inline]] T* get(int64_t count) {

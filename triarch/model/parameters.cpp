@@ -4,6 +4,7 @@
 
 #include "triarch/autograd/context.h"
 #include "triarch/base/error.h"
+#include "triarch/base/threads.h"
 #include "triarch/kernels/rows.h"
 
 namespace triarch {
@@ -69,7 +70,8 @@ void Parameters::allocate(bool with_gradients) {
 }
 
 void Parameters::initialise(uint64_t seed) {
-  for (Parameter& p : list_) {
+  const auto draw_one = [&](int64_t at, int) {
+    Parameter& p = list_[size_t(at)];
     Draw draw(Key(seed, Purpose::initial_weights).with(hash_name(p.name)));
     write(p, [&](const Tensor& to) {
       dispatch(precision_, [&]<class S, class T>() {
@@ -80,7 +82,9 @@ void Parameters::initialise(uint64_t seed) {
         }
       });
     });
-  }
+  };
+  if (!values_.empty()) return parallel(int64_t(list_.size()), draw_one);
+  for (int64_t i = 0; i < int64_t(list_.size()); ++i) draw_one(i, 0);  // takes memory, which may fail
 }
 
 void Parameters::write(Parameter& p, const std::function<void(const Tensor& to)>& fill) {

@@ -53,7 +53,8 @@ struct StackSpec {
   template <class V>
   void fields(V& v) {
     v("layers", layers, "number of blocks; 0: no such stack");
-    v("visibility", visibility, "what a row may look at");
+    v("visibility", visibility,
+      "what a row may look at: causal, full, prefix, backward, forward_backward or turn_prefix");
     v("window", window, "if above 0, the reach of attention in positions");
     v("alternate", alternate, "causal and backward layers in turn (forward-backward by layers)");
   }

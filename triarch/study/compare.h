@@ -78,7 +78,7 @@ struct CompareConfig {
     v("step_tokens", step_tokens, "tokens of text that a step shows; 0: by the data");
     v("seconds", seconds, "time of the whole comparison; turned into tokens once, at the start");
     v("tokens", tokens, "tokens that each run sees; 0: by the seconds");
-    v("match", match, "what runs are given equally: tokens, flops, parameters or time (study/match.h)");
+    v("match", match, "what runs are given equally: tokens, flops, parameters or time");
     v("primer_tokens", primer_tokens,
       "built-in world: tokens of refrains that come first; -1: a quarter, at most 100k");
     v.group("optimizer", optimizer, "AdamW, or Muon for matrices");

@@ -17,10 +17,13 @@ namespace triarch {
 namespace {
 
 constexpr const char* kFamilies[] = {"causal", "prefix", "encoder_decoder"};
-constexpr double kPrimer = 0.2;  // share of pretraining's tokens
-// Many small steps: sums are learnt by steps more than by tokens. But Muon's work is by the step, and grows with width.
-int64_t step_tokens_of(int64_t width) { return 128 * std::max<int64_t>(1, width / 64); }
+constexpr double kPrimer = 0.2;       // share of pretraining's tokens
+constexpr int64_t kStepTokens = 128;  // many small steps: sums are learnt by steps more than by tokens
 constexpr const char* kStages[] = {"after pretraining", "after finetuning"};
+
+// What verdict_of says.
+constexpr const char *kNoRise = "no jump, no rise in this range", *kGradual = "no jump, a gradual rise",
+                     *kSharp = "sharp under both metrics", *kSharpExact = "sharp only under exact match";
 
 Key key_of(uint64_t what) { return Key(1, Purpose::world).with(1000 + what); }
 
@@ -173,9 +176,9 @@ class Ladder {
       const auto task = std::ranges::find(tasks_, row[0], &EmergenceTask::name);
       if (row[2] != kStages[1] || task == tasks_.end() || task->answer < 3) continue;
       const std::string& v = row.back();
-      both += v == "sharp under both metrics";
-      exact += v == "sharp only under exact match";
-      rises += v.starts_with("sharp") || v == "no jump (a gradual rise)";
+      both += v == kSharp;
+      exact += v == kSharpExact;
+      rises += v == kSharp || v == kSharpExact || v == kGradual;
     }
     r_.evidence.push_back({"suddenly",
                            both > 0    ? Verdict::supported
@@ -324,8 +327,8 @@ class Ladder {
 
 EmergenceOptions full_emergence() {
   EmergenceOptions o;
-  o.ladder = {{16, 2, 100'000},   {32, 2, 200'000},   {32, 2, 500'000},   {48, 2, 1'000'000}, {48, 2, 2'000'000},
-              {64, 2, 2'000'000}, {64, 2, 4'000'000}, {96, 3, 4'000'000}, {128, 3, 4'000'000}};
+  o.ladder = {{16, 2, 100'000},   {32, 2, 200'000},   {32, 2, 500'000},   {48, 2, 1'000'000},
+              {48, 2, 2'000'000}, {64, 2, 2'000'000}, {64, 2, 4'000'000}, {96, 3, 4'000'000}};
   o.digits = 4;
   o.items = 1000;
   return o;
@@ -352,9 +355,9 @@ Rise rise_of(std::span<const double> x, std::span<const double> y) {
 }
 
 std::string verdict_of(const Rise& exact, const Rise& tokens) {
-  if (!exact.rises()) return "no jump, no rise in this range";
-  if (!exact.sharp()) return "no jump, a gradual rise";
-  return tokens.sharp() ? "sharp under both metrics" : "sharp only under exact match";
+  if (!exact.rises()) return kNoRise;
+  if (!exact.sharp()) return kGradual;
+  return tokens.sharp() ? kSharp : kSharpExact;
 }
 
 std::optional<StudyReport> emergence_study(const EmergenceOptions& o, const StudyWork& work) {
@@ -402,7 +405,7 @@ std::optional<StudyReport> emergence_study(const EmergenceOptions& o, const Stud
     in.width = g.width;
     in.layers = g.layers;
     in.context = context;
-    in.step_tokens = step_tokens_of(g.width);
+    in.step_tokens = kStepTokens;
     in.optimizer = defaults.optimizer;
     in.schedule = defaults.schedule;
     in.points = 1;

@@ -18,11 +18,9 @@ Spectrum spectrum_of(std::span<const double> matrix, int64_t n) {
   // and half a minute to compile.
   Eigen::MatrixXd both = Eigen::MatrixXd::Zero(2 * n, 2 * n);
   both.bottomLeftCorner(n, n) = a;
-  const Eigen::VectorXd s = Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(both, Eigen::EigenvaluesOnly)
-                                .eigenvalues()
-                                .tail(n)
-                                .reverse()
-                                .cwiseMax(0);
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(both, Eigen::EigenvaluesOnly);
+  require(solver.info() == Eigen::Success, "spectrum: the eigenvalues of a matrix of {} x {} do not converge", n, n);
+  const Eigen::VectorXd s = solver.eigenvalues().tail(n).reverse().cwiseMax(0);
   Spectrum out;
   const double most = s(0), least = double(n) * std::numeric_limits<float>::epsilon() * most;
   double entropy = 0;

@@ -46,7 +46,7 @@ detail::Block* Arena::take(size_t wanted) {
       fail(ExitCode::out_of_memory, "arena: no memory for {} MB more (in use: {} MB); take a smaller batch or model",
            size >> 20, used_ >> 20);
     }
-    madvise(memory, size, MADV_HUGEPAGE);  // rows that are pages apart are read side by side: 4 % of a step
+    madvise(memory, size, MADV_HUGEPAGE);  // docs/decisions/0005
     slabs_.push_back({static_cast<char*>(memory), size});
     reserved_ += size;
     best = free_.emplace(static_cast<char*>(memory), size).first;

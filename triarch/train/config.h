@@ -64,7 +64,7 @@ struct BudgetConfig {
   int64_t steps = 0;
   int64_t tokens = 0;
   double flops = 0;
-  double seconds = 0;  // measured on a few steps, turned into steps once, and kept
+  Seconds seconds = 0;  // measured on a few steps, turned into steps once, and kept
 
   template <class V>
   void fields(V& v) {
@@ -113,7 +113,7 @@ struct TrainConfig {
   int64_t eval_rows = 32768;  // rows of the validation text that are looked at while training
   int64_t save_steps = 0;     // 0: about 5 per run, and at the end
   int64_t save_total_limit = 2;
-  int64_t sample_steps = 0;  // 0: with every second evaluation; negative: never
+  int64_t sample_steps = 0;  // 0: with every second evaluation and at the end; negative: never
 
   template <class V>
   void fields(V& v) {
@@ -125,8 +125,10 @@ struct TrainConfig {
     v("size", size, "one dial for width and depth: tiny, mini, small, medium, base, large");
     v("depth", depth, "layers (of each stack) instead of the size's");
     v.group("model", model, "the architecture: what is not given follows family, preset and size");
-    v("objectives", objectives, "a mixture of objectives; empty: the family's own");
-    v("phases", phases, "changes of objective and visibility in mid-run");
+    v("objectives", objectives,
+      "what is learnt, by weight: prefix_lm, or [{kind: prefix_lm, weight: 2}, {kind: span_corruption}]; empty: the "
+      "family's own");
+    v("phases", phases, "changes in mid-run: [{begin: 0.5, visibility: prefix, objectives: [prefix_lm]}]");
     v("context", context, "longest piece of a document, in tokens");
     v("batch_rows", batch_rows, "rows (tokens) of a packed micro-batch");
     v("accumulation", accumulation, "micro-batches per optimizer step");
@@ -140,7 +142,8 @@ struct TrainConfig {
     v("eval_rows", eval_rows, "rows of validation text per evaluation while training; the last takes all");
     v("save_steps", save_steps, "steps between checkpoints; 0: about 5 per run");
     v("save_total_limit", save_total_limit, "checkpoints kept");
-    v("sample_steps", sample_steps, "steps between samples; 0: with every second evaluation; negative: never");
+    v("sample_steps", sample_steps,
+      "steps between samples; 0: with every second evaluation; and at the end; negative: never");
   }
 };
 

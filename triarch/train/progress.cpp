@@ -109,9 +109,10 @@ std::string Progress::line() const {
   std::string text = fmt::format("{} {:>{}}{}{}", unit_, step_, std::max<size_t>(total.size(), unit_ == "step" ? 4 : 1),
                                  total.empty() ? "" : "/", total);
   if (!moments_.empty()) text += fmt::format("  {:>3.0f}%", std::floor(std::min(1.0, moments_.back().fraction) * 100));
+  // What is most wanted comes first: a narrow terminal cuts the end.
+  if (const double left = seconds_left(); left >= 0) text += "  eta " + human_duration(left);
   for (const auto& [name, value] : items_) text += "  " + name + " " + value;
   if (const double speed = tokens_per_second(); speed > 0) text += "  " + human_count(speed) + " tok/s";
-  if (const double left = seconds_left(); left >= 0) text += "  eta " + human_duration(left);
   return text;
 }
 

@@ -78,7 +78,7 @@ void resolve(TrainConfig& config, const RunData& data) {
     fail(ExitCode::usage, "accumulation: expected at least 1, found {}", config.accumulation);
   const BudgetConfig& b = config.budget;
   for (const auto& [name, value] : {std::pair("steps", double(b.steps)), std::pair("tokens", double(b.tokens)),
-                                    std::pair("flops", b.flops), std::pair("seconds", b.seconds)}) {
+                                    std::pair("flops", b.flops), std::pair("seconds", double(b.seconds))}) {
     if (value < 0) fail(ExitCode::usage, "budget.{}: expected more than 0, found {:g}", name, value);
   }
   if (b.steps <= 0 && b.tokens <= 0 && b.flops <= 0 && b.seconds <= 0) {

@@ -106,7 +106,8 @@ class Run {
   // What a person should know about a resumed run; empty if nothing.
   const std::string& remark() const { return remark_; }
 
-  // Counts a step and, if `timed` or the budget is in seconds, times a few on a scratch copy.
+  // Counts a step and, if `timed` or the budget is in seconds, times a few on a scratch copy. Throws
+  // ExitCode::out_of_memory, before that, where the run needs more than is free.
   RunPlan plan(bool timed);
 
   // Trains to the end of the budget. Stops early, after saving, when a signal asks for it (base/signals.h): then

@@ -19,6 +19,8 @@
 namespace triarch {
 namespace {
 
+constexpr double kLastSamples = 0.95;  // after that share of a run the sample at its end says as much
+
 // state.json of a training run.
 struct SavedState {
   RunState run;
@@ -197,15 +199,11 @@ RunPlan Run::plan(bool timed) {
   BudgetConfig& b = config_.budget;
   if (b.steps <= 0 && b.tokens <= 0 && b.flops > 0) b.steps = std::max<int64_t>(1, std::llround(b.flops / step_flops));
   double step_seconds = 0;
-  // Beside the weights there are already; a run that cannot be is not begun for its timing.
-  const double needed = p.peak_bytes + double(p.parameters) * double(sizeof(float));
-  const bool fits = available_memory() == 0 || needed <= double(available_memory());
-  if ((timed && fits) || (b.steps <= 0 && b.tokens <= 0)) {
-    if (!fits) {
-      fail(ExitCode::out_of_memory,
-           "train: timing a step needs {} and {} is free; take a smaller --size or --batch-rows, "
-           "or --max-tokens instead of a time",
-           human_bytes(needed), human_bytes(double(available_memory())));
+  if (timed || (b.steps <= 0 && b.tokens <= 0)) {
+    const double available = double(available_memory());  // 0: the system does not tell
+    if (available > 0 && p.peak_bytes > available) {
+      fail(ExitCode::out_of_memory, "train: the run needs {} and {} is free; take --batch-rows {} or a smaller --size",
+           human_bytes(p.peak_bytes), human_bytes(available), std::max(config_.context, config_.batch_rows / 2));
     }
     Learner scratch(config_.model, triarch::resolve(config_.precision), config_.optimizer, config_.loss);
     scratch.model().recompute = config_.recompute;
@@ -338,7 +336,7 @@ void Run::train(const RunEvents& events) {
     const bool stop = stop_signal() != 0;
     const bool evaluates = due(config_.eval_steps) || last;
     const bool samples =
-        events.sample && config_.sample_steps > 0 && ((due(config_.sample_steps) && share() < 0.95) || last);
+        events.sample && config_.sample_steps > 0 && ((due(config_.sample_steps) && share() < kLastSamples) || last);
     const bool saves = due(config_.save_steps) || last || stop;
     if (!evaluates && !samples && !saves) continue;
     // Only the next step's loss would show it, and a checkpoint has to be good.
