@@ -292,7 +292,7 @@ TEST(Fields, FlattenAndDifferences) {
     if (f.name != "decoder.layers") continue;
     found = true;
     EXPECT_EQ(f.help, "number of blocks");
-    EXPECT_EQ(f.type(), "an integer");
+    EXPECT_EQ(f.type(), "an integer (5000, 500k, 5M)");
     EXPECT_EQ(f.print(), "6");
   }
   EXPECT_TRUE(found);
