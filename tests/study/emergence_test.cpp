@@ -101,6 +101,15 @@ TEST(Emergence, VerdictsByHand) {
   EXPECT_EQ(verdict_of(rise({0.0081, 0.0625, 0.2401, 0.8145}), rise({0.3, 0.5, 0.7, 0.95})),
             "sharp only under exact match");
   EXPECT_THROW(rise_of(x, std::vector<double>{1}), Error);
+
+  const auto says = [](const std::vector<std::string>& verdicts) { return suddenness_of(verdicts).verdict; };
+  const std::string gradual = verdict_of(steady, steady), sharp = verdict_of(jump, jump),
+                    exact = verdict_of(jump, steady), no_rise = verdict_of(none, none),
+                    split = "undecided, seeds disagree";
+  EXPECT_EQ(says({no_rise, split}), Verdict::undecided);
+  EXPECT_EQ(says({no_rise, gradual}), Verdict::contradicted);
+  EXPECT_EQ(says({exact, gradual}), Verdict::contradicted);
+  EXPECT_EQ(says({exact, sharp}), Verdict::supported);
 }
 
 TEST(Emergence, TablesAndChartsOfALadder) {

@@ -171,23 +171,12 @@ class Ladder {
   // Of tasks with answers of several words and families after finetuning: of one word and its full stop, both metrics
   // are nearly the same.
   void suddenness(const std::vector<std::vector<std::string>>& verdicts) {
-    int rises = 0, both = 0, exact = 0;
+    std::vector<std::string> said;
     for (const auto& row : verdicts) {
       const auto task = std::ranges::find(tasks_, row[0], &EmergenceTask::name);
-      if (row[2] != kStages[1] || task == tasks_.end() || task->answer < 3) continue;
-      const std::string& v = row.back();
-      both += v == kSharp;
-      exact += v == kSharpExact;
-      rises += v == kSharp || v == kSharpExact || v == kGradual;
+      if (row[2] == kStages[1] && task != tasks_.end() && task->answer >= 3) said.push_back(row.back());
     }
-    r_.evidence.push_back({"suddenly",
-                           both > 0    ? Verdict::supported
-                           : rises > 0 ? Verdict::contradicted
-                                       : Verdict::undecided,
-                           fmt::format("Of {} rises of exact match that all seeds agree on (tasks with answers of "
-                                       "several words, by families, after finetuning), {} are sharp under exact match "
-                                       "only and {} by tokens too.",
-                                       rises, exact, both)});
+    r_.evidence.push_back(suddenness_of(said));
   }
 
  private:
@@ -358,6 +347,22 @@ std::string verdict_of(const Rise& exact, const Rise& tokens) {
   if (!exact.rises()) return kNoRise;
   if (!exact.sharp()) return kGradual;
   return tokens.sharp() ? kSharp : kSharpExact;
+}
+
+Evidence suddenness_of(std::span<const std::string> verdicts) {
+  int64_t rises = 0, both = 0, exact = 0;
+  for (const std::string& v : verdicts) {
+    both += v == kSharp;
+    exact += v == kSharpExact;
+    rises += v == kSharp || v == kSharpExact || v == kGradual;
+  }
+  return {"suddenly",
+          both > 0    ? Verdict::supported
+          : rises > 0 ? Verdict::contradicted
+                      : Verdict::undecided,
+          fmt::format("Of {} rises of exact match that all seeds agree on (tasks with answers of several words, by "
+                      "families, after finetuning), {} are sharp under exact match only and {} by tokens too.",
+                      rises, exact, both)};
 }
 
 std::optional<StudyReport> emergence_study(const EmergenceOptions& o, const StudyWork& work) {

@@ -39,6 +39,9 @@ Rise rise_of(std::span<const double> x, std::span<const double> y);
 // Of one seed's curves over the logarithm of the operations, in words.
 std::string verdict_of(const Rise& exact_match, const Rise& token_accuracy);
 
+// What such verdicts, each of all seeds of a task and family, say of "abilities come suddenly".
+Evidence suddenness_of(std::span<const std::string> verdicts);
+
 // Nothing if a signal stopped it.
 std::optional<StudyReport> emergence_study(const EmergenceOptions& options, const StudyWork& work);
 
