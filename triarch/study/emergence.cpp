@@ -79,7 +79,6 @@ class Ladder {
     StudyChart tokens{fmt::format("{}, {}: tokens of answers", t.name, kStages[stage]), "training FLOPs",
                       "share of tokens", true};
     std::vector<StudySeries> predicted;
-    std::vector<std::pair<std::string, std::string>> said;  // verdict, and of which families
     size_t items = 1;
     for (size_t f = 0; f < std::size(kFamilies); ++f) {
       StudySeries e = series(f, stage, task, &ExactAnswers::exact_match);
@@ -98,12 +97,6 @@ class Ladder {
       const std::string verdict = verdict_over_seeds(f, stage, task);
       verdicts.push_back({t.name, titles_[f], kStages[stage], fmt::format("{:.3f}", e.y.front()),
                           fmt::format("{:.3f}", e.y.back()), fmt::format("{:.3f}", off), verdict});
-      const auto same = std::ranges::find(said, verdict, &std::pair<std::string, std::string>::first);
-      if (same == said.end()) {
-        said.emplace_back(verdict, titles_[f]);
-      } else {
-        same->second += ", " + titles_[f];
-      }
       items = answers_of(*at(f).begin()->second->front(), stage, task).right.size();
     }
     if (exact.series.empty()) return;
@@ -111,12 +104,6 @@ class Ladder {
     exact.levels = {{"chance", t.chance}, {fmt::format("one of {} items", items), 1.0 / double(items)}};
     r_.charts.push_back(exact);
     r_.charts.push_back(tokens);
-    if (stage == 0) return;
-    std::string sentence;
-    for (const auto& [verdict, families] : said) {
-      sentence += fmt::format("{}{} ({})", sentence.empty() ? "" : "; ", verdict, families);
-    }
-    r_.findings.push_back(fmt::format("{}, {}: {}.", t.name, kStages[stage], sentence));
   }
 
   void table(size_t stage) {
@@ -159,8 +146,10 @@ class Ladder {
       if (metric == &ExactAnswers::exact_match) continue;
       growth(families.back());  // the encoder-decoder, finetuned
       for (const Gap& g : families) {
-        r_.findings.push_back(
-            fmt::format("{}, minus the causal decoder: {}", g.title, change(g, name, "an advantage")));
+        if (g.title.starts_with(titles_.back())) {
+          r_.findings.push_back(
+              fmt::format("{}, minus the causal decoder: {}", g.title, change(g, name, "an advantage")));
+        }
       }
       for (const Gap& g : gains) {
         r_.findings.push_back(fmt::format("Finetuning of the {}: {}", g.title, change(g, name, "a gain")));
@@ -177,6 +166,22 @@ class Ladder {
       if (row[2] == kStages[1] && task != tasks_.end() && task->answer >= 3) said.push_back(row.back());
     }
     r_.evidence.push_back(suddenness_of(said));
+  }
+
+  // The same of single runs, whose seeds need not agree.
+  void of_single_runs() {
+    std::map<std::string, int64_t> said;
+    int64_t rises = 0;
+    for (size_t k = 0; k < tasks_.size(); ++k) {
+      if (tasks_[k].answer < 3) continue;
+      for (size_t f = 0; f < std::size(kFamilies); ++f) {
+        for (const auto& [verdict, n] : verdicts_of(f, 1, k)) said[verdict] += n, rises += verdict == kNoRise ? 0 : n;
+      }
+    }
+    r_.findings.push_back(fmt::format(
+        "Of {} runs whose exact match rises (each a task with answers of several words, a family and a seed, after "
+        "finetuning), {} are {}, {} {}, {} gradual.",
+        rises, said[kSharp], kSharp, said[kSharpExact], kSharpExact, said[kGradual]));
   }
 
  private:
@@ -219,8 +224,10 @@ class Ladder {
     return s;
   }
 
-  std::string verdict_over_seeds(size_t family, size_t stage, size_t task) const {
+  // How many seeds say what.
+  std::map<std::string, int> verdicts_of(size_t family, size_t stage, size_t task) const {
     std::map<std::string, int> said;
+    if (at(family).empty()) return said;
     for (size_t seed = 0; seed < size_t(o_.seeds); ++seed) {
       std::vector<double> x, exact, tokens;
       for (const auto& [rung, runs] : at(family)) {
@@ -231,6 +238,11 @@ class Ladder {
       }
       ++said[verdict_of(rise_of(x, exact), rise_of(x, tokens))];
     }
+    return said;
+  }
+
+  std::string verdict_over_seeds(size_t family, size_t stage, size_t task) const {
+    const std::map<std::string, int> said = verdicts_of(family, stage, task);
     if (said.size() == 1) return said.begin()->first;
     std::string all;
     for (const auto& [verdict, n] : said) all += fmt::format("{}{} in {}", all.empty() ? "" : ", ", verdict, n);
@@ -451,6 +463,7 @@ std::optional<StudyReport> emergence_study(const EmergenceOptions& o, const Stud
   ladder.suddenness(verdicts);
   ladder.table(1);
   ladder.table(0);
+  ladder.of_single_runs();
   ladder.gaps();
   const auto parameters = [&](const Rung& g) {
     const ModelSpec spec = model_of(parse_contender("causal"), "world", g.width, g.layers, vocabulary.size, context);
