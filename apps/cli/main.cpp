@@ -79,10 +79,8 @@ int run(int count, char** values) {
       "Exit codes: 0 done, 1 failure, 2 wrong usage, 3 out of memory, 4 diverged (NaN), 5 damaged file,\n"
       "130 and 143 stopped by Ctrl-C or SIGTERM after saving.");
 
-  std::vector<std::string> arguments;
-  for (auto it = given.rbegin(); it != given.rend(); ++it) arguments.push_back(*it);
   try {
-    app.parse(arguments);
+    app.parse(std::vector<std::string>(given.rbegin(), given.rend()));
   } catch (const CLI::ExtrasError& e) {
     std::string word;
     const CLI::App* where = &app;

@@ -80,8 +80,6 @@ class Encoder(nn.Module):
     """transformers' BERT with a masked-LM loss. Only masked rows go through the vocabulary; in mode "shipped" the loss
     is transformers' own, which takes all rows."""
 
-    shipped = False
-
     def __init__(self, c):
         super().__init__()
         import transformers

@@ -46,6 +46,7 @@ double slope_of(std::span<const double> x, std::span<const double> y) {
 // A difference of two figures of the same seeds, at every rung, and how it changes with operations.
 struct Gap {
   std::string title;
+  size_t family = 0;
   std::vector<double> flops;            // [rungs]
   std::vector<Difference> differences;  // [rungs]
   Difference slope;                     // per tenfold operations
@@ -94,7 +95,7 @@ class Ladder {
       exact.series.push_back(e);
       tokens.series.push_back(p);
       predicted.push_back(power);
-      const std::string verdict = verdict_over_seeds(f, stage, task);
+      const std::string verdict = over_seeds(verdicts_of(f, stage, task));
       verdicts.push_back({t.name, titles_[f], kStages[stage], fmt::format("{:.3f}", e.y.front()),
                           fmt::format("{:.3f}", e.y.back()), fmt::format("{:.3f}", off), verdict});
       items = answers_of(*at(f).begin()->second->front(), stage, task).right.size();
@@ -146,7 +147,7 @@ class Ladder {
       if (metric == &ExactAnswers::exact_match) continue;
       growth(families.back());  // the encoder-decoder, finetuned
       for (const Gap& g : families) {
-        if (g.title.starts_with(titles_.back())) {
+        if (g.family + 1 == std::size(kFamilies)) {
           r_.findings.push_back(
               fmt::format("{}, minus the causal decoder: {}", g.title, change(g, name, "an advantage")));
         }
@@ -159,29 +160,24 @@ class Ladder {
 
   // Of tasks with answers of several words and families after finetuning: of one word and its full stop, both metrics
   // are nearly the same.
-  void suddenness(const std::vector<std::vector<std::string>>& verdicts) {
-    std::vector<std::string> said;
-    for (const auto& row : verdicts) {
-      const auto task = std::ranges::find(tasks_, row[0], &EmergenceTask::name);
-      if (row[2] == kStages[1] && task != tasks_.end() && task->answer >= 3) said.push_back(row.back());
-    }
-    r_.evidence.push_back(suddenness_of(said));
-  }
-
-  // The same of single runs, whose seeds need not agree.
-  void of_single_runs() {
-    std::map<std::string, int64_t> said;
-    int64_t rises = 0;
+  void suddenness() {
+    std::vector<std::string> agreed;      // over the seeds of a task and family
+    std::map<std::string, int64_t> runs;  // whose seeds need not agree
     for (size_t k = 0; k < tasks_.size(); ++k) {
       if (tasks_[k].answer < 3) continue;
       for (size_t f = 0; f < std::size(kFamilies); ++f) {
-        for (const auto& [verdict, n] : verdicts_of(f, 1, k)) said[verdict] += n, rises += verdict == kNoRise ? 0 : n;
+        if (at(f).empty()) continue;
+        const std::map<std::string, int> said = verdicts_of(f, 1, k);
+        agreed.push_back(over_seeds(said));
+        for (const auto& [verdict, n] : said) runs[verdict] += n;
       }
     }
+    r_.evidence.push_back(suddenness_of(agreed));
     r_.findings.push_back(fmt::format(
         "Of {} runs whose exact match rises (each a task with answers of several words, a family and a seed, after "
         "finetuning), {} are {}, {} {}, {} gradual.",
-        rises, said[kSharp], kSharp, said[kSharpExact], kSharpExact, said[kGradual]));
+        runs[kSharp] + runs[kSharpExact] + runs[kGradual], runs[kSharp], kSharp, runs[kSharpExact], kSharpExact,
+        runs[kGradual]));
   }
 
  private:
@@ -227,7 +223,6 @@ class Ladder {
   // How many seeds say what.
   std::map<std::string, int> verdicts_of(size_t family, size_t stage, size_t task) const {
     std::map<std::string, int> said;
-    if (at(family).empty()) return said;
     for (size_t seed = 0; seed < size_t(o_.seeds); ++seed) {
       std::vector<double> x, exact, tokens;
       for (const auto& [rung, runs] : at(family)) {
@@ -241,8 +236,7 @@ class Ladder {
     return said;
   }
 
-  std::string verdict_over_seeds(size_t family, size_t stage, size_t task) const {
-    const std::map<std::string, int> said = verdicts_of(family, stage, task);
+  static std::string over_seeds(const std::map<std::string, int>& said) {
     if (said.size() == 1) return said.begin()->first;
     std::string all;
     for (const auto& [verdict, n] : said) all += fmt::format("{}{} in {}", all.empty() ? "" : ", ", verdict, n);
@@ -263,6 +257,7 @@ class Ladder {
   Gap gap(const std::string& title, size_t a, size_t stage_a, size_t b, size_t stage_b, Metric metric) const {
     Gap out;
     out.title = title;
+    out.family = a;
     std::vector<std::vector<double>> by_seed(size_t(o_.seeds));
     std::vector<double> x;
     for (const auto& [rung, runs] : at(a)) {
@@ -460,10 +455,9 @@ std::optional<StudyReport> emergence_study(const EmergenceOptions& o, const Stud
   }
   r.tables.push_back(
       {"Is it sharp?", {"task", "", "", "exact match, first rung", "last rung", "most off p^L", "verdict"}, verdicts});
-  ladder.suddenness(verdicts);
+  ladder.suddenness();
   ladder.table(1);
   ladder.table(0);
-  ladder.of_single_runs();
   ladder.gaps();
   const auto parameters = [&](const Rung& g) {
     const ModelSpec spec = model_of(parse_contender("causal"), "world", g.width, g.layers, vocabulary.size, context);

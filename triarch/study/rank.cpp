@@ -109,8 +109,7 @@ bool add_constructed(const RankOptions& o, StudyReport& r) {
   }
   r.findings.push_back(
       "Full rank, exactly taken: yes. A causal map is a triangle with a positive diagonal, so its determinant is never "
-      "0, "
-      "whatever the weights.");
+      "0, whatever the weights.");
   r.findings.push_back(
       turns < 0
           ? "In effect: yes, too. On constructed logits its effective rank is the larger one at every scale tried."
