@@ -33,8 +33,8 @@ void print_roofs() {
              triarch::kernels::name_of(triarch::kernels::active_isa()));
   for (int threads = 1; threads <= all; threads += all > 1 ? all - 1 : 1) {
     fmt::print("roof of {} thread{}:", threads, threads == 1 ? "" : "s");
-    for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
-      if (!triarch::kernels::has_isa(isa)) continue;
+    for (const Isa isa : triarch::kernels::kIsas) {
+      if (!triarch::kernels::has_isa(isa) || isa == Isa::amx) continue;  // its floats are avx512's
       fmt::print(" {} {:.0f} GFLOP/s,", name_of(isa), triarch::bench::float_peak(isa, threads) * 1e-9);
     }
     if (triarch::kernels::has_avx512_bf16()) fmt::print(" bf16 {:.0f},", triarch::bench::bf16_peak(threads) * 1e-9);

@@ -33,6 +33,7 @@ double best_seconds(int threads, const F& f) {
 // Twelve chains hide the latency of any FMA. The asm keeps the values opaque, so nothing is folded.
 constexpr int kChains = 12;
 constexpr int64_t kRounds = 400'000;
+constexpr int64_t kAmxRatio = 16;  // an instruction on tiles takes the time of 16
 
 [[gnu::target("avx512f")]] void chains_avx512() {
   __m512 x[kChains];
@@ -58,6 +59,23 @@ constexpr int64_t kRounds = 400'000;
   }
 #pragma GCC unroll 12
   for (int c = 0; c < kChains; ++c) asm volatile("" : "+v"(x[c]));
+}
+
+// Four tiles of sums, as the kernels have.
+void chains_amx() {
+  struct {
+    uint8_t palette = 1, start = 0, reserved[14] = {};
+    uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+  } config;
+  asm volatile("ldtilecfg %0" ::"m"(config) : "memory");
+  for (int64_t i = 0; i < kRounds * kChains / kAmxRatio; i += 4) {
+    asm volatile(
+        "tdpbf16ps %%tmm6, %%tmm4, %%tmm0\n tdpbf16ps %%tmm7, %%tmm4, %%tmm1\n"
+        "tdpbf16ps %%tmm6, %%tmm5, %%tmm2\n tdpbf16ps %%tmm7, %%tmm5, %%tmm3" ::
+            : "memory");
+  }
+  asm volatile("tilerelease" ::: "memory");
 }
 
 [[gnu::target("avx2,fma")]] void chains_avx2() {
@@ -97,7 +115,7 @@ double float_peak(kernels::Isa isa, int threads) {
   static std::map<std::pair<kernels::Isa, int>, double> known;
   double& peak = known[{isa, threads}];
   if (peak == 0 && kernels::has_isa(isa)) {
-    peak = isa == kernels::Isa::avx512 ? rate(threads, 32, chains_avx512)
+    peak = isa >= kernels::Isa::avx512 ? rate(threads, 32, chains_avx512)
            : isa == kernels::Isa::avx2 ? rate(threads, 16, chains_avx2)
                                        : rate(threads, 8, chains_baseline);
   }
@@ -107,7 +125,11 @@ double float_peak(kernels::Isa isa, int threads) {
 double bf16_peak(int threads) {
   static std::map<int, double> known;
   double& peak = known[threads];
-  if (peak == 0 && kernels::has_avx512_bf16()) peak = rate(threads, 64, chains_bf16);
+  if (peak == 0 && kernels::has_amx_bf16()) {
+    peak = rate(threads, 16 * 16 * 32 * 2 / kAmxRatio, chains_amx);
+  } else if (peak == 0 && kernels::has_avx512_bf16()) {
+    peak = rate(threads, 64, chains_bf16);
+  }
   return peak;
 }
 

@@ -1,6 +1,9 @@
 #include "apps/cli/arguments.h"
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
+
+#include "triarch/base/fields.h"
 
 namespace triarch::cli {
 
@@ -22,7 +25,19 @@ Argument Arguments::add_option(const std::string& names, int& value, const std::
   return Argument(app_.add_option(names, value, help));
 }
 Argument Arguments::add_option(const std::string& names, int64_t& value, const std::string& help) {
-  return Argument(app_.add_option(names, value, help));
+  // As in a configuration: 500k, 5M, 1e6.
+  CLI::Option* option = app_.add_option_function<std::string>(
+      names,
+      [&value, names](const std::string& text) {
+        __int128 number;
+        if (!detail::parse_integer(text, number) || number > INT64_MAX || number < INT64_MIN) {
+          throw CLI::ConversionError(fmt::format("{}: expected a whole number, found '{}'", names, text));
+        }
+        value = int64_t(number);
+      },
+      help);
+  option->type_name("INT")->default_function([&value] { return std::to_string(value); });
+  return Argument(option);
 }
 Argument Arguments::add_option(const std::string& names, uint64_t& value, const std::string& help) {
   return Argument(app_.add_option(names, value, help));

@@ -90,7 +90,7 @@ std::string build() {
 ExitCode run(bool json, bool quick) {
   const bool avx512_bf16 = kernels::has_avx512_bf16(), amx = kernels::has_amx_bf16();
   std::vector<std::string> sets;
-  for (const kernels::Isa isa : {kernels::Isa::baseline, kernels::Isa::avx2, kernels::Isa::avx512}) {
+  for (const kernels::Isa isa : kernels::kIsas) {
     if (kernels::has_isa(isa)) sets.push_back(kernels::name_of(isa));
   }
   const char* precision = resolve(PrecisionChoice::automatic) == Precision::bfloat16() ? "bfloat16" : "float32";

@@ -35,6 +35,17 @@ constexpr Verb kVerbs[] = {
     {"doctor", "what this machine has and how fast it is", declare_doctor},
 };
 
+// What other trainers call by names that no flag here is near to.
+constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
+    {"--epochs", "a run's length is --max-tokens, --max-seconds or --steps"},
+    {"--num-train-epochs", "a run's length is --max-tokens, --max-seconds or --steps"},
+    {"--batch-size", "batches are counted in tokens: --batch-rows, times --accumulation"},
+    {"--per-device-train-batch-size", "batches are counted in tokens: --batch-rows, times --accumulation"},
+    {"--fp16", "--precision bfloat16"},
+    {"--bf16", "--precision bfloat16"},
+    {"--device", "it runs on the processor; --threads says on how much of it"},
+};
+
 // `--batch_rows` and `--batch-rows` are the same flag.
 std::string with_dashes(const std::string& argument) {
   if (argument.rfind("--", 0) != 0) return argument;
@@ -92,9 +103,12 @@ int run(int count, char** values) {
     if (where == &app) {
       for (const Verb& v : kVerbs) known.push_back(v.name);
     }
+    word = word.substr(0, word.find('='));
+    const auto elsewhere = std::ranges::find(kElsewhere, word, &std::pair<std::string_view, std::string_view>::first);
     fail(ExitCode::usage, "{}'{}' is not known here{}; see `{} --help`",
          where == &app ? std::string() : where->get_name() + ": ", word,
-         did_you_mean(word.substr(0, word.find('=')), known),
+         elsewhere != std::end(kElsewhere) && where->get_name() == "train" ? fmt::format("; {}", elsewhere->second)
+                                                                           : did_you_mean(word, known),
          where == &app ? std::string("triarch") : "triarch " + where->get_name());
   } catch (const CLI::Success& e) {  // --help, --version
     return app.exit(e, std::cout, std::cerr);

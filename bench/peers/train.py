@@ -15,6 +15,7 @@ Needs torch 2.13 and, for the encoder and the encoder-decoder, transformers; com
 """
 
 import argparse
+import functools
 import json
 import os
 import statistics
@@ -33,7 +34,15 @@ CONFIGS = {
     "D": {"V": 50304, "T": 256, "d": 768, "L": 12, "h": 12, "B": 2},
 }
 MASKED = 0.15  # share of the tokens that the encoder predicts
+UNEVEN = 16  # tokens of the shortest text of the families "..._uneven"
 SOURCE = 0.75  # of an encoder-decoder's T tokens per example: encoder rows; the others are the decoder's
+
+
+def uneven(c, place, stride=1):
+    """Lengths of the batch's texts, evenly from UNEVEN to T, and the mask [B, T] of what is no padding."""
+    n = c["B"]
+    lengths = [UNEVEN + (c["T"] - UNEVEN) * ((stride * i + place) % n) // max(n - 1, 1) for i in range(n)]
+    return lengths, torch.arange(c["T"])[None] < torch.tensor(lengths)[:, None]
 
 
 class Block(nn.Module):
@@ -80,7 +89,7 @@ class Encoder(nn.Module):
     """transformers' BERT with a masked-LM loss. Only masked rows go through the vocabulary; in mode "shipped" the loss
     is transformers' own, which takes all rows."""
 
-    def __init__(self, c):
+    def __init__(self, c, even=True):
         super().__init__()
         import transformers
 
@@ -90,26 +99,29 @@ class Encoder(nn.Module):
             attention_probs_dropout_prob=0.0, attn_implementation="sdpa",
         )  # fmt: skip
         self.model = transformers.BertForMaskedLM(config)
-        self.rows = c["B"] * c["T"]
-        masked = torch.randperm(self.rows)[: round(MASKED * self.rows)].sort().values
-        self.batch = (torch.randint(c["V"], (c["B"], c["T"])), masked, torch.randint(c["V"], masked.shape))
+        lengths, mask = ([c["T"]] * c["B"], None) if even else uneven(c, 0)
+        self.rows = sum(lengths)
+        real = torch.arange(c["B"] * c["T"]) if even else mask.flatten().nonzero().flatten()
+        masked = real[torch.randperm(self.rows)[: round(MASKED * self.rows)]].sort().values
+        self.batch = (torch.randint(c["V"], (c["B"], c["T"])), masked, torch.randint(c["V"], masked.shape), mask)
         layers = sum(p.numel() for p in self.model.bert.encoder.parameters())
         head = c["V"] * c["d"] + c["d"] ** 2
-        self.flop = self.rows * (6 * layers + 12 * c["L"] * c["d"] * c["T"]) + len(masked) * 6 * head
+        attention = 12 * c["L"] * c["d"] * sum(n * n for n in lengths)
+        self.flop = self.rows * 6 * layers + attention + len(masked) * 6 * head
 
-    def forward(self, ids, masked, targets):
+    def forward(self, ids, masked, targets, mask):
         if self.shipped:
             labels = torch.full((ids.numel(),), -100)
             labels[masked] = targets
-            return self.model(ids, labels=labels.view_as(ids)).loss
-        hidden = self.model.bert(ids).last_hidden_state.flatten(0, 1)[masked]
+            return self.model(ids, attention_mask=mask, labels=labels.view_as(ids)).loss
+        hidden = self.model.bert(ids, attention_mask=mask).last_hidden_state.flatten(0, 1)[masked]
         return F.cross_entropy(self.model.cls(hidden), targets)
 
 
 class EncoderDecoder(nn.Module):
     """transformers' T5 v1.0, half of the layers in each stack."""
 
-    def __init__(self, c):
+    def __init__(self, c, even=True):
         super().__init__()
         import transformers
 
@@ -119,23 +131,37 @@ class EncoderDecoder(nn.Module):
             num_decoder_layers=half, num_heads=c["h"], dropout_rate=0.0, decoder_start_token_id=0, use_cache=False,
         )  # fmt: skip
         self.model = transformers.T5ForConditionalGeneration(config)
-        source = int(SOURCE * c["T"])
-        target = c["T"] - source
-        self.batch = (torch.randint(c["V"], (c["B"], source)), torch.randint(c["V"], (c["B"], target)))
-        self.rows = c["B"] * (source + target)
+        n = c["B"]
+        if even:
+            mask, length = None, int(SOURCE * c["T"])
+            sources, targets = [length] * n, [c["T"] - length] * n
+            ids, labels = (torch.randint(c["V"], (n, m)) for m in (length, c["T"] - length))
+        else:
+            (sources, mask), (targets, wanted) = uneven(c, 0), uneven(c, 1, 3)
+            ids, labels = (torch.randint(c["V"], (n, c["T"])) for _ in range(2))
+            labels[~wanted] = -100
+        self.batch = (ids, labels, mask)
+        self.rows = sum(sources) + sum(targets)
         d = c["d"]
         encoder = half * (12 * d * d)  # parameters that a row is multiplied with
         decoder = half * (12 * d * d + 2 * d * d) + c["V"] * d  # cross attention's keys and values are the source's
-        self.flop = c["B"] * (
+        self.flop = sum(
             source * (6 * encoder + 6 * half * 2 * d * d + 12 * half * d * source)
             + target * (6 * decoder + 6 * half * d * target + 12 * half * d * source)
+            for source, target in zip(sources, targets, strict=True)
         )
 
-    def forward(self, source, target):
-        return self.model(input_ids=source, labels=target).loss
+    def forward(self, source, target, mask):
+        return self.model(input_ids=source, attention_mask=mask, labels=target).loss
 
 
-FAMILIES = {"causal": Causal, "encoder": Encoder, "encoder_decoder": EncoderDecoder}
+FAMILIES = {
+    "causal": Causal,
+    "encoder": Encoder,
+    "encoder_decoder": EncoderDecoder,
+    "encoder_uneven": functools.partial(Encoder, even=False),
+    "encoder_decoder_uneven": functools.partial(EncoderDecoder, even=False),
+}
 
 
 class Runner:
@@ -174,7 +200,7 @@ class Runner:
 def parse():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--configs", nargs="+", choices=CONFIGS, default=["B"])
-    p.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    p.add_argument("--families", nargs="+", choices=FAMILIES, default=["causal", "encoder", "encoder_decoder"])
     p.add_argument("--precisions", nargs="+", choices=["float32", "bfloat16"], default=["float32", "bfloat16"])
     p.add_argument("--modes", nargs="+", choices=["eager", "compiled", "shipped"],
                    default=["eager", "compiled"])
@@ -184,8 +210,8 @@ def parse():
     args = p.parse_args()
     if args.steps < 5:
         p.error(f"--steps: expected at least 5 for a median, found {args.steps}")
-    if "shipped" in args.modes and args.families != ["encoder"]:
-        p.error("--modes shipped: expected --families encoder; the others have one loss")
+    if "shipped" in args.modes and not all(f.startswith("encoder") and "decoder" not in f for f in args.families):
+        p.error("--modes shipped: expected --families encoder or encoder_uneven; the others have one loss")
     one = all(len(x) == 1 for x in (args.configs, args.families, args.precisions, args.modes))
     if args.serve and not one:
         p.error("--serve: expected one configuration; name one each of --configs, --families, --precisions, --modes")

@@ -2,11 +2,12 @@
 // PyTorch's of the same shape in alternating rounds. Prints tokens/s, GFLOP/s and the share of the measured peak, and
 // the most memory that each process took.
 //
-//   bench_train_step [--configs A,B,C] [--families causal,encoder,encoder_decoder] [--precisions float32,bfloat16]
-//                    [--rounds 5] [--python PYTHON] [--modes eager,compiled,shipped]
+//   bench_train_step [--configs A,B,C] [--families causal,encoder,encoder_decoder,encoder_uneven,...]
+//                    [--precisions float32,bfloat16] [--rounds 5] [--python PYTHON] [--modes eager,compiled,shipped]
 //
-// PYTHON is an interpreter with torch 2.13 (and transformers, for BERT and T5); without it only triarch is timed. Mode
-// "shipped": transformers' own loss of BERT, over all rows.
+// Families with "_uneven": texts of 16 to T tokens, packed here and padded there; tokens are the texts' own. PYTHON is
+// an interpreter with torch 2.13 (and transformers, for BERT and T5); without it only triarch is timed. Mode "shipped":
+// transformers' own loss of BERT, over all rows.
 #include <fmt/format.h>
 #include <algorithm>
 #include <cstdio>
@@ -49,7 +50,7 @@ int run(int count, char** values) {
              name_of(kernels::active_isa()), float_peak(kernels::active_isa(), thread_count()) * 1e-9);
   if (kernels::has_avx512_bf16()) fmt::print(", {:.0f} bfloat16", bf16_peak(thread_count()) * 1e-9);
   fmt::print("; medians of {} alternating rounds\n", rounds);
-  fmt::print("{:<4}{:<17}{:<10}{:>10}{:>11}{:>10}{:>8}", "", "", "", "ms", "tokens/s", "GFLOP/s", "peak");
+  fmt::print("{:<4}{:<24}{:<10}{:>10}{:>11}{:>10}{:>8}", "", "", "", "ms", "tokens/s", "GFLOP/s", "peak");
   for (const std::string& m : split(options.at("--modes"))) {
     if (beside) fmt::print("{:>13}{:>8}", "torch " + m.substr(0, 7), "ratio");
   }
@@ -88,7 +89,7 @@ int run(int count, char** values) {
         const double ms = m.ours;
         const bool native = precision_name == "bfloat16" && kernels::has_avx512_bf16();
         const double peak = native ? bf16_peak(thread_count()) : float_peak(kernels::active_isa(), thread_count());
-        fmt::print("{:<4}{:<17}{:<10}{:>10.2f}{:>11.0f}{:>10.1f}{:>7.1f}%", name, family, precision_name, ms,
+        fmt::print("{:<4}{:<24}{:<10}{:>10.2f}{:>11.0f}{:>10.1f}{:>7.1f}%", name, family, precision_name, ms,
                    double(work.batch.rows()) / ms * 1e3, flops / ms * 1e-6, 100 * flops / ms * 1e3 / peak);
         m.print_peers();
         fmt::print("{:>9.0f}", double(peak_memory()) * 1e-6);

@@ -11,7 +11,7 @@ namespace {
 
 std::vector<Isa> sets() {
   std::vector<Isa> found;
-  for (Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+  for (Isa isa : kIsas) {
     if (has_isa(isa)) found.push_back(isa);
   }
   return found;

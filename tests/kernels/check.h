@@ -89,7 +89,7 @@ inline void expect_close(const Values& got, const Values& want, double tolerance
 template <class F>
 void on_every_isa(const F& f) {
   const Isa before = active_isa();
-  for (Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+  for (Isa isa : kIsas) {
     if (!force_isa(isa)) continue;
     SCOPED_TRACE(name_of(isa));
     f();

@@ -106,7 +106,7 @@ void check(const Case& t) {
   for (const int threads : {1, 2}) {
     set_thread_count(threads);
     size_t next = 0;
-    for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+    for (const Isa isa : kIsas) {
       if (!force_isa(isa)) continue;
       const auto found = run<A, C>(t, a, b, c, bias);
       if (threads == 1) {
@@ -202,7 +202,7 @@ void check_symmetric(int64_t side, int64_t length, bool tall, int64_t padding) {
   x.m = x.n = side, x.k = length, x.scale = 0.5f;
   x.a = x.b = values.data(), x.a_stride = x.b_stride = stride, x.a_transposed = tall, x.b_transposed = !tall;
   x.c_stride = side + padding;
-  for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+  for (const Isa isa : kIsas) {
     if (!force_isa(isa)) continue;
     for (const int threads : {1, 2}) {
       set_thread_count(threads);
@@ -272,7 +272,7 @@ TEST_F(ProductTest, Int8Weights) {
       }
       const std::vector<double> nothing(size_t(t.m * t.n), 0);
       const auto expected = run<double, double>(t, widen(a), wide, nothing, widen(biases));
-      for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+      for (const Isa isa : kIsas) {
         if (!force_isa(isa)) continue;
         std::vector<std::vector<float>> found;
         for (const int threads : {1, 2}) {
@@ -301,7 +301,7 @@ void check_column_sum(int64_t rows, int64_t cols, int64_t stride, bool accumulat
   std::vector<double> expected = widen(start);
   const std::vector<double> wide = widen(x);
   column_sum(ColumnSum<double, double>{rows, cols, wide.data(), stride, expected.data(), accumulate});
-  for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+  for (const Isa isa : kIsas) {
     if (!force_isa(isa)) continue;
     std::vector<float> one = start, two = start;
     set_thread_count(1);

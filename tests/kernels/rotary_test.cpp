@@ -70,7 +70,8 @@ TEST(Rotary, InverseTurnsBack) {
 
 template <class T>
 void bodies_equal_reference(double tolerance) {
-  for (Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+  const Isa before = active_isa();
+  for (Isa isa : kIsas) {
     if (!force_isa(isa)) continue;
     for (auto [head_dim, dims] :
          {std::pair<int64_t, int64_t>{2, 2}, {20, 20}, {32, 10}, {64, 64}, {70, 66}, {128, 128}}) {
@@ -90,7 +91,7 @@ void bodies_equal_reference(double tolerance) {
       }
     }
   }
-  force_isa(has_isa(Isa::avx512) ? Isa::avx512 : has_isa(Isa::avx2) ? Isa::avx2 : Isa::baseline);
+  force_isa(before);
 }
 
 TEST(Rotary, BodiesEqualReference) {

@@ -207,7 +207,7 @@ TEST_P(OptimizerRules, EqualFloat64) {
       const Trained expected = by_hand(c, frozen);
       expect_near(by_engine(c, Precision::float64(), frozen), expected, 1e-6);
       const kernels::Isa best = kernels::active_isa();
-      for (kernels::Isa isa : {kernels::Isa::baseline, kernels::Isa::avx2, kernels::Isa::avx512}) {
+      for (kernels::Isa isa : kernels::kIsas) {
         if (!kernels::force_isa(isa)) continue;
         expect_near(by_engine(c, Precision::float32(), frozen), expected, 2e-5);
         expect_near(by_engine(c, Precision::bfloat16(), frozen), expected, 2e-5);

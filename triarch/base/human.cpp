@@ -56,20 +56,27 @@ std::string human_duration(double seconds) {
 }
 
 std::optional<double> parse_duration(std::string_view text) {
-  const auto trimmed = [](std::string_view s) {
-    while (!s.empty() && s.front() == ' ') s.remove_prefix(1);
-    while (!s.empty() && s.back() == ' ') s.remove_suffix(1);
-    return s;
-  };
-  text = trimmed(text);
-  double number;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const std::string_view unit = trimmed(text.substr(size_t(end - text.data())));
+  const auto skip_spaces = [&] { text.remove_prefix(std::min(text.find_first_not_of(' '), text.size())); };
   static constexpr std::pair<std::string_view, double> kUnits[] = {
-      {"s", 1}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86400}};
-  const auto known = std::ranges::find(kUnits, unit, &std::pair<std::string_view, double>::first);
-  if (error != std::errc() || known == std::end(kUnits) || !std::isfinite(number * known->second)) return std::nullopt;
-  return number * known->second;
+      {"d", 86400}, {"h", 3600}, {"m", 60}, {"min", 60}, {"s", 1}};
+  double seconds = 0, last = 1e9;  // units get smaller
+  skip_spaces();
+  do {
+    double number;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc()) return std::nullopt;
+    text.remove_prefix(size_t(end - text.data()));
+    skip_spaces();
+    const std::string_view unit = text.substr(0, text.find_first_not_of("dhmins"));
+    const auto known = std::ranges::find(kUnits, unit, &std::pair<std::string_view, double>::first);
+    if (known == std::end(kUnits) || known->second >= last) return std::nullopt;
+    last = known->second;
+    seconds += number * last;
+    text.remove_prefix(unit.size());
+    skip_spaces();
+  } while (!text.empty());
+  if (!std::isfinite(seconds)) return std::nullopt;
+  return seconds;
 }
 
 std::string sentence_case(std::string text) {

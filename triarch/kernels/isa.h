@@ -14,7 +14,9 @@
 
 namespace triarch::kernels {
 
-enum class Isa : uint8_t { baseline, avx2, avx512 };  // SSE2; AVX2+FMA+F16C; AVX-512 F/BW/DQ/VL
+// SSE2; AVX2+FMA+F16C; AVX-512 F/BW/DQ/VL; the same with products of bfloat16 by AMX.
+enum class Isa : uint8_t { baseline, avx2, avx512, amx };
+constexpr Isa kIsas[] = {Isa::baseline, Isa::avx2, Isa::avx512, Isa::amx};
 
 // The best set of this processor, or what $TRIARCH_ISA asks for, if that is lower. Constant after the
 // first call, except through force_isa.
@@ -23,9 +25,9 @@ Isa active_isa();
 bool force_isa(Isa isa);
 bool has_isa(Isa isa);
 const char* name_of(Isa isa);
-// Native bfloat16 products, only with Isa::avx512 active.
+// Native bfloat16 products: by vdpbf16ps, with Isa::avx512 or Isa::amx active; by tiles, with Isa::amx.
 bool has_avx512_bf16();
-bool has_amx_bf16();
+inline bool has_amx_bf16() { return active_isa() == Isa::amx; }
 
 }  // namespace triarch::kernels
 
@@ -43,6 +45,7 @@ bool has_amx_bf16();
   }                                           \
   inline void name(const __VA_ARGS__& args) { \
     switch (active_isa()) {                   \
+      case Isa::amx:                          \
       case Isa::avx512:                       \
         return avx512::name(args);            \
       case Isa::avx2:                         \

@@ -262,8 +262,8 @@ void backward_tile(const AttentionBackward<float, T>& a, const Shape<M, T>& shap
     clear(from, none ? to : panel[n].from);
     if (!none) clear(panel[n].to, to);
   }
-  for (int64_t j = from; j < to; j += kTileRows) {
-    const int64_t rows = lesser(kTileRows, to - j);
+  for (int64_t j = from; j < to; j += M::kRows) {
+    const int64_t rows = lesser(M::kRows, to - j);
     int64_t lo = kPanels, hi = 0;  // panels that see any of these keys
     for (int64_t n = 0; n < kPanels; ++n) {
       if (panel[n].from < j + rows && j < panel[n].to) lo = lesser(lo, n), hi = n + 1;
@@ -298,6 +298,7 @@ inline void add_column_sums(int64_t rows, const float* from, float* to) {
 template <class M, class T>
 void backward_segment(const AttentionBackward<float, T>& a, const Shape<M, T>& shape, const AttentionSegment& segment,
                       int64_t kv, float* sums) {
+  [[maybe_unused]] typename M::State state;
   BackwardScratch& s = backward_scratch;
   const int64_t d = shape.d, stride = shape.stride;
   const int64_t strips = (segment.q_length + kStrip - 1) / kStrip, strip_floats = kStrip * shape.d_padded;
@@ -416,6 +417,7 @@ void backward(const AttentionBackward<float, T>& a) {
 void attention_backward(const AttentionBackward<float, float>& args) { backward<Floats>(args); }
 void attention_backward(const AttentionBackward<float, bf16>& args) {
 #if defined(TRIARCH_ISA_avx512)
+  if (has_amx_bf16()) return backward<Tiles>(args);
   if (has_avx512_bf16()) return backward<Pairs>(args);
 #endif
   backward<Floats>(args);

@@ -92,6 +92,7 @@ void finish_panel(const AttentionForward<float, T>& a, ForwardPanel& p, float* s
 
 template <class M, class T>
 void forward_unit(const AttentionForward<float, T>& a, int64_t kv, const Unit& unit) {
+  [[maybe_unused]] typename M::State state;
   const AttentionSegment& segment = a.segments[unit.segment];
   const int64_t d = a.head_dim, stride = words<M>(d), d_words = (d + M::kPer - 1) / M::kPer;
   const int64_t group = a.heads / a.kv_heads, strips = (unit.rows + kPanel - 1) / kPanel, panels = group * strips;
@@ -196,6 +197,7 @@ void forward(const AttentionForward<float, T>& a) {
 void attention_forward(const AttentionForward<float, float>& args) { forward<Floats>(args); }
 void attention_forward(const AttentionForward<float, bf16>& args) {
 #if defined(TRIARCH_ISA_avx512)
+  if (has_amx_bf16()) return forward<Tiles>(args);
   if (has_avx512_bf16()) return forward<Pairs>(args);
 #endif
   forward<Floats>(args);

@@ -1,9 +1,9 @@
 // The products, layouts and scratch memory under attention. Included only by kernels/cpu/attention_*.cpp.
 //
 // A factor is kept in 32-bit words: a float, or two neighbouring bfloat16 of the summed dimension, which vdpbf16ps
-// multiplies at once. So one micro-kernel serves both, and k below counts words. What is multiplied lies in one of two
-// forms: `rows` [row][words of k] for the left factor, `columns` [words of k][column] for the right one, whose columns
-// are cut into panels of kPanel = two vectors.
+// and AMX multiply at once. So one micro-kernel serves both, and k below counts words. What is multiplied lies in one
+// of two forms: `rows` [row][words of k] for the left factor, `columns` [words of k][column] for the right one, whose
+// columns are cut into panels of kPanel = two vectors.
 //
 // Scores are computed transposed, S' = K Q': queries are columns, so that a maximum, a sum, a logsumexp and the
 // edges of intervals are plain vectors, and P' and dS' are at once the factors that dV, dK and dQ need.
@@ -11,6 +11,7 @@
 
 #include <type_traits>
 
+#include "triarch/kernels/cpu/amx.h"
 #include "triarch/kernels/cpu/simd.h"
 #include "triarch/kernels/isa.h"
 #include "triarch/kernels/scratch.h"
@@ -38,14 +39,17 @@ constexpr int64_t greater(int64_t a, int64_t b) { return a > b ? a : b; }
   return (Vec)(UintVec{} + bits);
 }
 
-// How words are multiplied.
+// How words are multiplied. A unit holds a State.
 struct Floats {
   static constexpr int kPer = 1;  // elements in a word
+  static constexpr int kRows = kTileRows;
+  struct State {};
   [[gnu::always_inline]] static inline Vec multiply_add(Vec a, Vec b, Vec sum) { return a * b + sum; }
 };
 #if defined(TRIARCH_ISA_avx512)
 struct Pairs {
-  static constexpr int kPer = 2;
+  static constexpr int kPer = 2, kRows = kTileRows;
+  struct State {};
   [[gnu::always_inline]] static inline Vec multiply_add(Vec a, Vec b, Vec sum) {
     return (Vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
   }
@@ -59,6 +63,11 @@ struct Pairs {
     const __m512i order = (__m512i)(low | ((low + 16) << 16));
     return (Vec)_mm512_maskz_permutexvar_epi16(~0u, order, (__m512i)along(a, b));
   }
+};
+struct Tiles : Pairs {
+  static constexpr int kRows = kAmxRows;
+  using State = TileRegisters;
+  static_assert(kPanel == kAmxCols);
 };
 #endif
 
@@ -101,6 +110,14 @@ template <class M>
 void product(int64_t rows, int64_t k, const float* a, int64_t lda, const float* b, int64_t ldb, float* c, int64_t ldc,
              bool accumulate) {
   int64_t r = 0;
+#if defined(TRIARCH_ISA_avx512)
+  if constexpr (std::is_same_v<M, Tiles>) {
+    for (; r < rows; r += kAmxRows) {
+      multiply_amx(int(lesser(kAmxRows, rows - r)), k, a + r * lda, lda, b, ldb, c + r * ldc, ldc, accumulate);
+    }
+    return;
+  }
+#endif
   for (; r + kTileRows <= rows; r += kTileRows) {
     tile<M, kTileRows>(k, a + r * lda, lda, b, ldb, c + r * ldc, ldc, accumulate);
   }

@@ -7,7 +7,6 @@
 
 #include "triarch/base/threads.h"
 #include "triarch/kernels/cpu/activation_math.h"
-#include "triarch/kernels/cpu/product_panels.h"
 #include "triarch/kernels/cpu/product_tile.h"
 #include "triarch/kernels/cpu/walk.h"
 #include "triarch/kernels/scratch.h"
@@ -82,6 +81,7 @@ struct Layout {
   int64_t slots;                // of a block at most
   int64_t a_size, b_size;       // floats from one packed panel to the next; a line more than it holds, because panels
                                 // are written side by side and powers of two would share cache sets
+  int64_t a_row;                // from one row of a packed panel of a to the next
   bool a_in_place, b_in_place;  // the micro-kernel reads it where it is
 };
 
@@ -90,11 +90,19 @@ Layout layout_of(const Product<A, C, B>& x) {
   constexpr bool floats = sizeof(A) == sizeof(float);
   Layout out;
   out.k_blocks = larger(1, divide_up(x.k, kDepth * Slot::kStep));
-  out.depth = round_up(divide_up(x.k, out.k_blocks), Slot::kStep);
+  out.depth = round_up(divide_up(x.k, out.k_blocks), MicroKernel<Slot>::kChunk);
   out.slots = out.depth / Slot::kStep;
-  out.a_size = out.slots * kLanes + 16;
   out.b_size = out.slots * kCols + 16;
-  out.a_in_place = floats && kReadsRows && (!x.a_transposed || x.k * x.a_stride <= kNear);
+  if constexpr (MicroKernel<Slot>::kRowsOfSlots) {
+    // Rows of whole slots, and no multiple of 2 KB apart, which would share the lines of a first-level cache.
+    out.a_row = out.slots + 16;
+    out.a_size = out.a_row * MicroKernel<Slot>::kMostRows;
+    out.a_in_place = !x.a_transposed && x.k % 2 == 0 && x.a_stride % 2 == 0 && x.a_stride % 1024 != 0;
+  } else {
+    out.a_row = 1;
+    out.a_size = out.slots * kLanes + 16;
+    out.a_in_place = floats && kReadsRows && (!x.a_transposed || x.k * x.a_stride <= kNear);
+  }
   out.b_in_place =
       floats && sizeof(B) == sizeof(float) && !x.b_transposed && x.n % kCols == 0 && x.k * x.b_stride <= kNear;
   return out;
@@ -126,6 +134,23 @@ void pack_b(const Product<A, C, B>& x, const Layout& layout, int64_t block_k, in
   }
 }
 
+// Rows of a from `row` on become panels, `begin` as for pack_columns: all of a unit, or one.
+template <class Slot, class A>
+void pack_a(const A* a, int64_t stride, bool transposed, int64_t readable, int64_t k, const Layout& layout,
+            const int* begin, int panels, float* packed) {
+  if constexpr (MicroKernel<Slot>::kRowsOfSlots) {
+    if (transposed) {
+      pack_columns_as_rows(a, stride, readable, k, packed, layout.a_size, layout.a_row, begin, panels);
+    } else {
+      copy_rows(a + begin[0] * stride, stride, begin[1] - begin[0], k, packed, layout.a_row);
+    }
+  } else if (transposed) {
+    pack_columns<Slot>(a, stride, readable, k, packed, layout.a_size, kLanes, begin, panels);
+  } else {
+    pack_rows<Slot>(a + begin[0] * stride, stride, begin[1] - begin[0], k, packed, kLanes);
+  }
+}
+
 // A unit: panels [a_begin, a_end) of the a_count that x's rows are cut into, times the columns [col, col + cols).
 struct Unit {
   int64_t a_begin, a_end, a_count, col, cols;
@@ -135,9 +160,12 @@ struct Unit {
 
 template <class Slot, class A, class C, class B>
 void multiply_unit(const Product<A, C, B>& x, const Layout& layout, const Unit& unit) {
+  using Kernel = MicroKernel<Slot>;
+  constexpr int kTile = Kernel::kMostRows * kCols;
+  [[maybe_unused]] typename Kernel::State state;
   const int a_count = int(unit.a_end - unit.a_begin), b_count = int(divide_up(unit.cols, kCols));
   const int64_t first_row = part(x.m, unit.a_count, unit.a_begin);
-  int begin[kUnitRows / kRows + 3];  // the first row of each panel, from the unit's first on, and the end
+  int begin[kUnitRows / Kernel::kMostRows + 3];  // the first row of each panel, from the unit's first on, and the end
   for (int i = 0; i <= a_count; ++i) begin[i] = int(part(x.m, unit.a_count, unit.a_begin + i) - first_row);
   // Nothing is done to the sums: whole tiles are c's own.
   const bool plain = !x.bias && !x.pre_activation && x.activation == Activation::none && !unit.scales;
@@ -151,7 +179,7 @@ void multiply_unit(const Product<A, C, B>& x, const Layout& layout, const Unit& 
     const int64_t slots = divide_up(k, Slot::kStep);
     const A* a_block = x.a + (x.a_transposed ? k_begin * x.a_stride + first_row : first_row * x.a_stride + k_begin);
     if (x.a_transposed && !layout.a_in_place) {
-      pack_columns<Slot>(a_block, x.a_stride, x.m - first_row, k, packed_a, layout.a_size, kLanes, begin, a_count);
+      pack_a<Slot>(a_block, x.a_stride, true, x.m - first_row, k, layout, begin, a_count, packed_a);
     }
     for (int first = 0; first < b_count; first += kBlock / kCols) {
       const int last = int(smaller(b_count, first + kBlock / kCols));
@@ -161,14 +189,16 @@ void multiply_unit(const Product<A, C, B>& x, const Layout& layout, const Unit& 
         float* panel = packed_a + i * layout.a_size;
         // Rows are packed when they are needed: the panel is then still in the first-level cache.
         if (!x.a_transposed && !layout.a_in_place && first == 0) {
-          pack_rows<Slot>(a_block + begin[i] * x.a_stride, x.a_stride, height, k, panel, kLanes);
+          pack_a<Slot>(a_block, x.a_stride, false, 0, k, layout, begin + i, 1, panel);
         }
-        PanelOfA a{panel, 1, kLanes};
+        PanelOfA a{panel, layout.a_row, kLanes};
         if constexpr (sizeof(A) == sizeof(float)) {
           if (layout.a_in_place && x.a_transposed) a = {a_block + begin[i], 1, x.a_stride};
           if (layout.a_in_place && !x.a_transposed) a = {a_block + begin[i] * x.a_stride, x.a_stride, 1};
+        } else if (layout.a_in_place) {
+          a = {reinterpret_cast<const float*>(a_block + begin[i] * x.a_stride), x.a_stride / 2, 1};
         }
-        const Multiply run = Slot::kStep == 2 ? multiply_pairs_for(height) : multiply_for(height);
+        const auto run = Kernel::of(height);
         for (int j = first; j < last; ++j) {
           const int64_t col = unit.col + j * kCols, cols = unit.cols - j * kCols;
           if (x.symmetric && col + kCols <= row) continue;
@@ -213,7 +243,7 @@ void multiply_strip(const Product<A, C, B>& x, const Layout& layout, int64_t col
                    packed + block_k * b.block + first / kCols * b.panel);
     });
   }
-  const int64_t a_count = divide_up(x.m, kRows);
+  const int64_t a_count = divide_up(x.m, MicroKernel<Slot>::kMostRows);
   const int64_t row_parts =
       smaller(a_count, larger(divide_up(x.m, kUnitRows), smaller(kMinimumUnits, divide_up(x.m, kMinimumRows))));
   const int64_t col_parts = larger(1, smaller(divide_up(kMinimumUnits, row_parts), divide_up(cols, kMinimumCols)));
@@ -312,6 +342,7 @@ void multiply_any(const Product<A, C, B>& x) {
   if (x.m <= kFewRows && x.b_transposed && x.k > 0) return multiply_few_rows(x);
 #if defined(TRIARCH_ISA_avx512)
   if constexpr (sizeof(A) == sizeof(bf16)) {
+    if (has_amx_bf16()) return multiply_blocks<Tiles>(x);
     if (has_avx512_bf16()) return multiply_blocks<Pairs>(x);
   }
 #endif

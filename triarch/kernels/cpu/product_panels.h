@@ -1,8 +1,8 @@
 // Packing for the matrix product. A panel is a strip of a (kRows rows at most) or of b (kCols columns) over a range of
 // k, laid out as [slots of k][lanes] of 4 bytes, so that the micro-kernel reads it in order; lanes are whole vectors,
 // because stores that cross cache lines cost more than the padding. A slot is one k as a float (bfloat16 converted
-// here), or two neighbouring k as a pair of bfloat16, which is what AVX512_BF16 multiplies. Included only by
-// kernels/cpu/product.cpp.
+// here), or two neighbouring k as a pair of bfloat16, which is what AVX512_BF16 and AMX multiply. AMX reads panels of a
+// the other way round: [rows][slots of k]. Included only by kernels/cpu/product.cpp.
 #pragma once
 
 #include "triarch/kernels/cpu/simd.h"
@@ -104,6 +104,9 @@ struct Pairs {
   }
 };
 
+// The same for AMX, whose panels of a are rows of slots.
+struct Tiles : Pairs {};
+
 // Lane r is row r of the source, [rows, k] with a stride, rows > 0; lanes from there on repeat the last row. `width`, a
 // multiple of kWidth, is the panel's number of lanes.
 template <class Slot, class T>
@@ -167,6 +170,53 @@ void pack_columns(const T* source, int64_t stride, int64_t readable, int64_t k, 
     }
   }
 }
+
+#if defined(TRIARCH_ISA_avx512)
+// Row r of the panel, `width` slots apart, is row r of the source, [rows, k] with a stride; k is rounded up to a slot.
+inline void copy_rows(const bf16* source, int64_t stride, int rows, int64_t k, float* panel, int64_t width) {
+  for (int r = 0; r < rows; ++r, source += stride, panel += width) {
+    if (k % 2) panel[k / 2] = 0;
+    std::memcpy(panel, source, size_t(k) * sizeof(bf16));
+  }
+}
+
+// pack_columns with panels of a for AMX: rows begin[i] to begin[i + 1] of what the columns of the source, [k, columns],
+// become as rows. 16 x 16 slots are transposed in registers; rows past a panel's last are written, up to a multiple
+// of 16.
+inline void pack_columns_as_rows(const bf16* source, int64_t stride, int64_t readable, int64_t k, float* packed,
+                                 int64_t size, int64_t width, const int* begin, int panels) {
+  constexpr int64_t chunk = 2 * kWidth;
+  for (int64_t p = 0; p < k; p += chunk) {
+    for (int64_t q = p; q < p + chunk && q < k; ++q) {
+      const bf16* ahead = source + (q + chunk) * stride;
+      for (int64_t at = begin[0]; at < begin[panels]; at += 32) __builtin_prefetch(ahead + at);
+    }
+    for (int i = 0; i < panels; ++i) {
+      for (int row = 0; row < begin[i + 1] - begin[i]; row += kWidth) {
+        const int64_t present = readable - begin[i] - row;
+        const bf16* from = source + p * stride + begin[i] + row;
+        Vec t[kWidth];
+        if (present >= kWidth && p + chunk <= k) {
+#pragma GCC unroll 16
+          for (int s = 0; s < kWidth; ++s) t[s] = Pairs::across(from + 2 * s * stride, stride, true);
+        } else {
+          const size_t bytes = size_t(present < kWidth ? present : kWidth) * sizeof(bf16);
+          for (int s = 0; s < kWidth; ++s) {
+            bf16 buffer[2 * kWidth] = {};
+            if (p + 2 * s < k) std::memcpy(buffer, from + 2 * s * stride, bytes);
+            if (p + 2 * s + 1 < k) std::memcpy(buffer + kWidth, from + (2 * s + 1) * stride, bytes);
+            t[s] = Pairs::across(buffer, kWidth, true);
+          }
+        }
+        transpose(t);
+        float* out = packed + i * size + row * width + p / 2;
+#pragma GCC unroll 16
+        for (int r = 0; r < kWidth; ++r) store(out + r * width, t[r]);
+      }
+    }
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace triarch::kernels::TRIARCH_ISA

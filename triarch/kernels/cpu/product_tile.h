@@ -2,7 +2,8 @@
 // Included only by kernels/cpu/product.cpp.
 #pragma once
 
-#include "triarch/kernels/cpu/simd.h"
+#include "triarch/kernels/cpu/amx.h"
+#include "triarch/kernels/cpu/product_panels.h"
 
 namespace triarch::kernels::TRIARCH_ISA {
 namespace {
@@ -17,7 +18,6 @@ constexpr int kRows = 4;
 #endif
 constexpr int kCols = 2 * kWidth;
 constexpr int kLanes = kWidth;  // from one slot of a's panel to the next
-constexpr int kTile = kRows * kCols;
 static_assert(kRows <= kLanes);
 
 // Whether rows of a are read where they are. A broadcast has no need of neighbours, and six rows are few enough for one
@@ -118,7 +118,6 @@ template <int R>
 
 using Multiply = void (*)(int64_t slots, const PanelOfA& a, const float* b, int64_t b_slot, const Tile& tile);
 
-// The micro-kernel for 1..kRows rows.
 template <int R = kRows>
 Multiply multiply_for(int rows) {
   if constexpr (R > 1) {
@@ -126,17 +125,53 @@ Multiply multiply_for(int rows) {
   }
   return multiply<R>;
 }
-template <int R = kRows>
-Multiply multiply_pairs_for([[maybe_unused]] int rows) {
+
+// What a kind of slots takes: the most rows of a tile, what k is cut into multiples of, whether panels of a are rows of
+// slots, the state of a unit, and the micro-kernel for 1 to kRows rows.
+template <class Slot>
+struct MicroKernel {
+  static constexpr int kMostRows = kRows, kChunk = Slot::kStep;
+  static constexpr bool kRowsOfSlots = false;
+  struct State {};
+  static Multiply of(int rows) { return multiply_for(rows); }
+};
+
 #if defined(TRIARCH_ISA_avx512)
+template <int R = kRows>
+Multiply multiply_pairs_for(int rows) {
   if constexpr (R > 1) {
     if (rows < R) return multiply_pairs_for<R - 1>(rows);
   }
   return multiply_pairs<R>;
-#else
-  return nullptr;
-#endif
 }
+template <>
+struct MicroKernel<Pairs> : MicroKernel<Floats> {
+  static constexpr int kChunk = Pairs::kStep;
+  static Multiply of(int rows) { return multiply_pairs_for(rows); }
+};
+
+template <>
+struct MicroKernel<Tiles> {
+  static constexpr int kMostRows = kAmxRows, kChunk = int(kTileWords) * Tiles::kStep;
+  static constexpr bool kRowsOfSlots = true;
+  static_assert(kAmxCols == kCols);
+  using State = TileRegisters;
+  static auto of(int rows) {
+    return [rows](int64_t slots, const PanelOfA& a, const float* b, int64_t b_slot, const Tile& tile) {
+      if (tile.scale == 1) return multiply_amx(rows, slots, a.data, a.row, b, b_slot, tile.out, tile.stride, tile.add);
+      alignas(64) float sums[kAmxRows * kCols];
+      multiply_amx(rows, slots, a.data, a.row, b, b_slot, sums, kCols, false);
+      for (int r = 0; r < rows; ++r) {
+        for (int c = 0; c < kCols; c += kWidth) {
+          float* out = tile.out + r * tile.stride + c;
+          const Vec sum = load(sums + r * kCols + c) * tile.scale;
+          store(out, tile.add ? sum + load(out) : sum);
+        }
+      }
+    };
+  }
+};
+#endif
 
 // tile[M][kCols], columns [0, count) = a[M, k] b[count, k] transposed: each row of b is read once, in order, and
 // fetched kAhead bytes ahead, which is what a product with few rows needs: it waits for memory only.
