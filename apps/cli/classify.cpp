@@ -11,14 +11,14 @@
 namespace triarch::cli {
 namespace {
 
-struct Options {
+struct ClassifyFlags {
   ModelFlags model;
   int64_t top_k = 1;
 };
 
 using Json = nlohmann::ordered_json;
 
-ExitCode run(const Options& o) {
+ExitCode run_classify(const ClassifyFlags& o) {
   const std::vector<ModelFlags::Text> texts = o.model.texts();
   const Loaded m = load(o.model);
   const auto name = [&](size_t number) {
@@ -65,7 +65,7 @@ ExitCode run(const Options& o) {
 }  // namespace
 
 Action declare_classify(Arguments& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<ClassifyFlags>();
   o->model.declare(app, "TEXT");
   app.add_option("--top-k", o->top_k, "classes to print per text").capture_default_str();
   app.footer(
@@ -74,7 +74,7 @@ Action declare_classify(Arguments& app) {
       "  triarch train --family encoder --objective classification reviews.tsv\n"
       "  triarch classify runs/reviews-encoder-0001 \"a warm and funny film\"\n"
       "  triarch classify runs/reviews-encoder-0001 --file held_out.tsv --json");
-  return [o] { return run(*o); };
+  return [o] { return run_classify(*o); };
 }
 
 }  // namespace triarch::cli

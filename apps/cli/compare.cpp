@@ -24,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct CompareFlags {
   std::vector<std::string> inputs, contenders;
   FieldFlags flags;
   std::string budget, output, resume;
@@ -40,7 +40,7 @@ void publish(const Comparison& comparison, bool json) {
   say("report", fs::absolute(comparison.folder() / "report.html").lexically_normal().string());
 }
 
-CompareConfig configured(const Options& o) {
+CompareConfig configured(const CompareFlags& o) {
   CompareConfig config;
   config.data.inputs = o.inputs;
   if (!o.budget.empty()) set_budget(config, o.budget);
@@ -110,7 +110,7 @@ void print_plan(const Comparison& c, int jobs) {
   }
 }
 
-ExitCode compare(const Options& o) {
+ExitCode compare(const CompareFlags& o) {
   const int jobs = o.jobs > 0 ? o.jobs : thread_count();
   std::unique_ptr<Comparison> comparison;
   if (!o.resume.empty()) {
@@ -196,7 +196,7 @@ Action declare_report(Arguments& app) {
 }
 
 Action declare_compare(Arguments& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<CompareFlags>();
   app.add_option("inputs", o->inputs,
                  "texts: .txt, .jsonl, .tsv, folders or globs, also .gz and .zst; none: the built-in world");
   app.add_option("-b,--budget", o->budget,

@@ -87,7 +87,7 @@ std::string build() {
   return out;
 }
 
-ExitCode run(bool json, bool quick) {
+ExitCode run_doctor(bool json, bool quick) {
   const bool avx512_bf16 = kernels::has_avx512_bf16(), amx = kernels::has_amx_bf16();
   std::vector<std::string> sets;
   for (const kernels::Isa isa : kernels::kIsas) {
@@ -149,14 +149,14 @@ ExitCode run(bool json, bool quick) {
 }  // namespace
 
 Action declare_doctor(Arguments& app) {
-  struct Options {
+  struct DoctorFlags {
     bool json = false, quick = false;
   };
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<DoctorFlags>();
   app.add_flag("--json", o->json, "the same as one line of JSON").group("General");
   app.add_flag("--quick", o->quick, "measure nothing");
   app.footer("Measures for about a second. Example:\n  triarch doctor --json");
-  return [o] { return run(o->json, o->quick); };
+  return [o] { return run_doctor(o->json, o->quick); };
 }
 
 }  // namespace triarch::cli

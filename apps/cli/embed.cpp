@@ -10,14 +10,14 @@
 namespace triarch::cli {
 namespace {
 
-struct Options {
+struct EmbedFlags {
   ModelFlags model;
   std::string pooling = "mean";
   bool raw = false;
   bool similarity = false;
 };
 
-ExitCode run(const Options& o) {
+ExitCode run_embed(const EmbedFlags& o) {
   EmbedOptions options;
   const auto pooling = enum_value<Pooling>(o.pooling);
   if (!pooling) fail(ExitCode::usage, "--pooling: expected mean, cls (first) or last, found '{}'", o.pooling);
@@ -66,7 +66,7 @@ ExitCode run(const Options& o) {
 }  // namespace
 
 Action declare_embed(Arguments& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<EmbedFlags>();
   o->model.declare(app, "TEXT");
   app.add_option("--pooling", o->pooling, "what stands for a text: the mean of its rows, cls (the first) or last")
       .type_name("")
@@ -78,7 +78,7 @@ Action declare_embed(Arguments& app) {
       "  triarch embed runs/emma-encoder-0001 \"a ball at the inn\" \"rain all day\"\n"
       "  triarch embed runs/emma-encoder-0001 --file lines.txt > vectors.jsonl\n"
       "  triarch embed runs/emma-encoder-0001 \"a cold day\" \"a cool day\" \"my father\" --similarity");
-  return [o] { return run(*o); };
+  return [o] { return run_embed(*o); };
 }
 
 }  // namespace triarch::cli

@@ -10,7 +10,7 @@
 namespace triarch::cli {
 namespace {
 
-struct Options {
+struct FillFlags {
   ModelFlags model;
   FillOptions fill;
   int64_t max_tokens = 128;
@@ -19,7 +19,7 @@ struct Options {
 
 using Json = nlohmann::ordered_json;
 
-ExitCode masks(const Options& o, const Loaded& m, const std::vector<std::string>& texts) {
+ExitCode masks(const FillFlags& o, const Loaded& m, const std::vector<std::string>& texts) {
   const std::vector<FillResult> results = fill_masks(*m.model, m.tokenizer, texts, o.fill);
   for (size_t i = 0; i < texts.size(); ++i) {
     const FillResult& r = results[i];
@@ -46,7 +46,7 @@ ExitCode masks(const Options& o, const Loaded& m, const std::vector<std::string>
   return ExitCode::ok;
 }
 
-void print_spans(const Options& o, const std::string& text, const std::string& filled,
+void print_spans(const FillFlags& o, const std::string& text, const std::string& filled,
                  const std::vector<std::string>& spans) {
   if (o.model.json) {
     print_json({{"text", text}, {"filled", filled}, {"spans", spans}});
@@ -56,7 +56,7 @@ void print_spans(const Options& o, const std::string& text, const std::string& f
   for (size_t k = 0; k < spans.size(); ++k) std::cout << fmt::format("  span {}  '{}'\n", k + 1, visible(spans[k]));
 }
 
-ExitCode spans(const Options& o, const Loaded& m, const std::vector<std::string>& texts) {
+ExitCode spans(const FillFlags& o, const Loaded& m, const std::vector<std::string>& texts) {
   Session session(*m.model, m.specials());
   InfillOptions options;
   options.generate.sampling = o.sampling;
@@ -73,7 +73,7 @@ ExitCode spans(const Options& o, const Loaded& m, const std::vector<std::string>
 }
 
 // BART writes the whole text anew.
-ExitCode rewrites(const Options& o, const Loaded& m, const std::vector<std::string>& texts) {
+ExitCode rewrites(const FillFlags& o, const Loaded& m, const std::vector<std::string>& texts) {
   std::vector<Request> requests;
   for (const std::string& text : texts) {
     Request r;
@@ -91,7 +91,7 @@ ExitCode rewrites(const Options& o, const Loaded& m, const std::vector<std::stri
   return ExitCode::ok;
 }
 
-ExitCode run(const Options& o) {
+ExitCode run_fill(const FillFlags& o) {
   const std::vector<std::string> texts = o.model.plain_texts();
   const Loaded m = load(o.model);
   using enum ObjectiveKind;
@@ -111,7 +111,7 @@ ExitCode run(const Options& o) {
 }  // namespace
 
 Action declare_fill(Arguments& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<FillFlags>();
   o->sampling.temperature = 0;
   o->model.declare(app, "TEXT");
   app.add_option("--top-k", o->fill.top_k, "encoders: candidates per mask").capture_default_str();
@@ -126,7 +126,7 @@ Action declare_fill(Arguments& app) {
       "Examples:\n"
       "  triarch fill runs/emma-encoder-0001 \"She was a <mask> woman.\"\n"
       "  triarch fill runs/emma-encoder_decoder-0001 \"She was <extra_id_0> of her father.\"");
-  return [o] { return run(*o); };
+  return [o] { return run_fill(*o); };
 }
 
 }  // namespace triarch::cli

@@ -13,7 +13,7 @@
 namespace triarch::cli {
 namespace {
 
-struct Options {
+struct ForwardFlags {
   ModelFlags model;
   std::string inputs, output, head;
   bool gradients = false;
@@ -96,7 +96,7 @@ std::vector<int32_t> rows_of(const Rows& rows, bool queries) {
   return out;
 }
 
-ExitCode run(const Options& o) {
+ExitCode run_forward(const ForwardFlags& o) {
   const auto choice = enum_value<PrecisionChoice>(o.model.precision);
   if (!choice) {
     fail(ExitCode::usage, "--precision: expected float32, float64, bfloat16 or auto, found '{}'", o.model.precision);
@@ -206,7 +206,7 @@ ExitCode run(const Options& o) {
 }  // namespace
 
 Action declare_forward(Arguments& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<ForwardFlags>();
   o->model.declare(app, "");
   app.add_option("-i,--inputs", o->inputs, "JSON with input_ids and what goes with them").required().type_name("FILE");
   app.add_option("-o,--output", o->output, "safetensors file to write").required().type_name("FILE");
@@ -222,7 +222,7 @@ Action declare_forward(Arguments& app) {
       "(behind the last norm), for encoder-decoders encoder_hidden_states and decoder_hidden_states; zeros where a\n"
       "sequence is shorter. Example:\n"
       "  triarch forward runs/emma-causal-0001 -i in.json -o out.safetensors --gradients --precision float64");
-  return [o] { return run(*o); };
+  return [o] { return run_forward(*o); };
 }
 
 }  // namespace triarch::cli

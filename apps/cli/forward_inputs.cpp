@@ -12,7 +12,7 @@
 namespace triarch::cli {
 namespace {
 
-using Json = nlohmann::json;
+using Given = nlohmann::json;
 using Matrix = std::vector<std::vector<double>>;
 
 constexpr double kNone = -100;           // a label that is none
@@ -23,8 +23,8 @@ class Reader {
   explicit Reader(const std::filesystem::path& path) : path_(path.string()) {
     const std::string text = read_file(path, "forward");
     try {
-      json_ = Json::parse(text);
-    } catch (const Json::parse_error& e) {
+      json_ = Given::parse(text);
+    } catch (const Given::parse_error& e) {
       fail(ExitCode::usage, "forward: '{}' is no valid JSON: at byte {}", path_, e.byte);
     }
     if (!json_.is_object()) fail(ExitCode::usage, "forward: '{}': expected an object with input_ids", path_);
@@ -50,16 +50,16 @@ class Reader {
 
   // One row per sequence.
   Matrix matrix(const std::string& key) const {
-    const Json& value = json_[key];
+    const Given& value = json_[key];
     if (!value.is_array() || value.empty()) wrong(key, "a list of lists of numbers", value);
     if (value[0].is_number()) return {row(key, value)};
     Matrix out;
-    for (const Json& line : value) out.push_back(row(key, line));
+    for (const Given& line : value) out.push_back(row(key, line));
     return out;
   }
   // One number per sequence.
   std::vector<double> vector(const std::string& key, size_t sequences) const {
-    const Json& value = json_[key];
+    const Given& value = json_[key];
     std::vector<double> out = value.is_number() ? std::vector<double>(sequences, value.get<double>()) : row(key, value);
     if (out.size() != sequences) {
       fail(ExitCode::usage, "forward: '{}': expected {} with one number for each of {} sequences, found {}", path_, key,
@@ -79,13 +79,13 @@ class Reader {
   const std::string& path() const { return path_; }
 
  private:
-  [[noreturn]] void wrong(const std::string& key, const char* expected, const Json& found) const {
+  [[noreturn]] void wrong(const std::string& key, const char* expected, const Given& found) const {
     fail(ExitCode::usage, "forward: '{}': {}: expected {}, found {}", path_, key, expected, found.dump().substr(0, 40));
   }
-  std::vector<double> row(const std::string& key, const Json& line) const {
+  std::vector<double> row(const std::string& key, const Given& line) const {
     if (!line.is_array()) wrong(key, "a list of numbers", line);
     std::vector<double> out;
-    for (const Json& x : line) {
+    for (const Given& x : line) {
       if (!x.is_number()) wrong(key, "a number", x);
       out.push_back(x.get<double>());
     }
@@ -93,7 +93,7 @@ class Reader {
   }
 
   std::string path_;
-  Json json_;
+  Given json_;
 };
 
 // The rows of one stack.

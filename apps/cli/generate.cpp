@@ -12,7 +12,7 @@
 namespace triarch::cli {
 namespace {
 
-struct Options {
+struct GenerateFlags {
   ModelFlags model;
   std::string prompt;
   GenerateOptions generate;
@@ -57,7 +57,7 @@ class Printer {
   bool json_, echo_, first_ = true;
 };
 
-ExitCode by_beams(const Options& o, const Loaded& m, SuffixFormat manner, bool echo,
+ExitCode by_beams(const GenerateFlags& o, const Loaded& m, SuffixFormat manner, bool echo,
                   const std::vector<std::string>& prompts) {
   BeamOptions beams = o.beams;
   beams.n = o.generate.n;
@@ -91,7 +91,7 @@ ExitCode by_beams(const Options& o, const Loaded& m, SuffixFormat manner, bool e
   return ExitCode::ok;
 }
 
-ExitCode run(Options o) {
+ExitCode run_generate(GenerateFlags o) {
   std::vector<std::string> prompts;
   if (!o.prompt.empty()) {
     prompts = {o.prompt};
@@ -151,7 +151,7 @@ ExitCode run(Options o) {
 }  // namespace
 
 Action declare_generate(Arguments& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<GenerateFlags>();
   o->generate.sampling.temperature = 0.8;
   o->generate.sampling.top_p = 0.95;
   o->beams.beams = 1;
@@ -193,7 +193,7 @@ Action declare_generate(Arguments& app) {
       "  triarch generate runs/emma-causal-0001 \"It was \" --temp 0.7\n"
       "  triarch generate runs/emma-causal-0001 --file prompts.txt --json\n"
       "  triarch generate runs/pairs-encoder_decoder-0001 \"translate: good morning\" --beams 4");
-  return [o] { return run(*o); };
+  return [o] { return run_generate(*o); };
 }
 
 }  // namespace triarch::cli

@@ -14,7 +14,7 @@
 namespace triarch::cli {
 namespace {
 
-struct Options {
+struct InspectFlags {
   ModelFlags model;
   bool parameters = false, spec = false;
 };
@@ -25,10 +25,10 @@ std::string shape_of(const Parameter& p) {
   return p.kind == ParameterKind::vector ? fmt::format("{}", p.cols) : fmt::format("{} x {}", p.rows, p.cols);
 }
 
-struct Spread {
+struct Moments {
   double mean = 0, deviation = 0;
 };
-Spread spread_of(const Parameter& p) {
+Moments moments_of(const Parameter& p) {
   double sum = 0, squares = 0;
   for (int64_t i = 0; i < p.count(); ++i) {
     const double x = double(p.value.data<float>()[i]);
@@ -52,7 +52,7 @@ int64_t cache_bytes(const ModelSpec& s, DType type) {
   return s.decoder.layers * 2 * s.kv_heads * s.head_dim * size_of(type);
 }
 
-ExitCode run(const Options& o) {
+ExitCode run_inspect(const InspectFlags& o) {
   ModelFlags flags = o.model;
   flags.precision = "float32";  // as stored
   const Loaded m = load(flags);
@@ -74,7 +74,7 @@ ExitCode run(const Options& o) {
     if (state.is_object()) out["state"] = state;
     out["tensors"] = Json::array();
     for (const Parameter& p : parameters.all()) {
-      const Spread s = spread_of(p);
+      const Moments s = moments_of(p);
       const Json shape = p.kind == ParameterKind::vector ? Json{p.cols} : Json{p.rows, p.cols};
       out["tensors"].push_back({{"name", p.name}, {"shape", shape}, {"mean", s.mean}, {"std", s.deviation}});
     }
@@ -126,7 +126,7 @@ ExitCode run(const Options& o) {
   if (o.parameters) {
     fmt::print("\n{:<40} {:>16} {:>11} {:>10} {:>10}\n", "parameter", "shape", "count", "mean", "std");
     for (const Parameter& p : parameters.all()) {
-      const Spread s = spread_of(p);
+      const Moments s = moments_of(p);
       fmt::print("{:<40} {:>16} {:>11} {:>10.5f} {:>10.5f}\n", p.name, shape_of(p), p.count(), s.mean, s.deviation);
     }
   }
@@ -136,7 +136,7 @@ ExitCode run(const Options& o) {
 }  // namespace
 
 Action declare_inspect(Arguments& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<InspectFlags>();
   o->model.declare(app, "");
   app.add_flag("--parameters", o->parameters, "also every parameter: shape, mean, standard deviation");
   app.add_flag("--spec", o->spec, "print the whole specification as YAML instead");
@@ -144,7 +144,7 @@ Action declare_inspect(Arguments& app) {
       "Every file is checked against the checkpoint's manifest. Examples:\n"
       "  triarch inspect runs/emma-causal-0001 --parameters\n"
       "  triarch inspect runs/emma-causal-0001/checkpoint-400 --json");
-  return [o] { return run(*o); };
+  return [o] { return run_inspect(*o); };
 }
 
 }  // namespace triarch::cli

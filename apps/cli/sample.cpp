@@ -71,8 +71,8 @@ std::string repaired(Session& session, const Tokenizer& tokenizer, const Ids& id
 
 }  // namespace
 
-std::function<std::string(Model&, const Counters&)> sampler(const Run& run) {
-  return [&run](Model& model, const Counters&) -> std::string {
+std::function<std::string(Model&, const RunCounters&)> sampler(const Run& run) {
+  return [&run](Model& model, const RunCounters&) -> std::string {
     const RunData& data = run.data();
     const Tokenizer& tokenizer = data.tokenizer;
     const std::vector<ObjectiveSpec>& objectives = run.config().objectives;

@@ -11,7 +11,7 @@
 namespace triarch::cli {
 namespace {
 
-struct Options {
+struct ScoreFlags {
   ModelFlags model;
   std::string context;
   bool tokens = false, together = false;
@@ -24,7 +24,7 @@ constexpr int64_t kLong = 20'000;  // bytes that take an encoder a while, token 
 using Json = nlohmann::ordered_json;
 
 // A text in windows that fit the model, each in the manner that the model has learnt.
-std::vector<ScoreItem> items_of(const Options& o, const Loaded& m, SuffixFormat manner, const std::string& text) {
+std::vector<ScoreItem> items_of(const ScoreFlags& o, const Loaded& m, SuffixFormat manner, const std::string& text) {
   ScoreItem whole;
   whole.context = m.tokenizer.encode(o.context);
   whole.continuation = m.tokenizer.encode(text);
@@ -45,7 +45,7 @@ std::vector<ScoreItem> items_of(const Options& o, const Loaded& m, SuffixFormat 
   return parts;
 }
 
-ExitCode run(const Options& o) {
+ExitCode run_score(const ScoreFlags& o) {
   const std::vector<std::string> texts = o.model.plain_texts(true);
   const Loaded m = load(o.model);
   const SuffixFormat manner = manner_of(m.spec().family, m.objectives);
@@ -128,7 +128,7 @@ ExitCode run(const Options& o) {
 }  // namespace
 
 Action declare_score(Arguments& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<ScoreFlags>();
   o->model.declare(app, "TEXT");
   app.add_option("--context", o->context, "score the text as a continuation of this").type_name("TEXT");
   app.add_flag("--tokens", o->tokens, "print every token with its log-probability and the most likely token there");
@@ -141,7 +141,7 @@ Action declare_score(Arguments& app) {
       "  triarch score runs/emma-causal-0001 \"It is a truth\" --tokens\n"
       "  triarch score runs/emma-causal-0001 \" woman\" --context \"She was a handsome\"\n"
       "  triarch score runs/emma-causal-0001 --file persuasion.txt");
-  return [o] { return run(*o); };
+  return [o] { return run_score(*o); };
 }
 
 }  // namespace triarch::cli

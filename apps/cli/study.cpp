@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Flags {
+struct StudyFlags {
   StudyOptions options;
   std::string output, resume;
   int jobs = 0;
@@ -30,7 +30,7 @@ fs::path new_folder(const std::string& name) {
   return folder;
 }
 
-ExitCode run(const Flags& f) {
+ExitCode run_study(const StudyFlags& f) {
   StudyOptions o = f.options;
   StudyWork work;
   work.folder = f.output;
@@ -75,7 +75,7 @@ ExitCode run(const Flags& f) {
 }  // namespace
 
 Action declare_study(Arguments& app) {
-  auto f = std::make_shared<Flags>();
+  auto f = std::make_shared<StudyFlags>();
   StudyOptions& o = f->options;
   std::string about = "Studies:\n";
   for (const Study& s : studies())
@@ -99,7 +99,7 @@ Action declare_study(Arguments& app) {
   app.add_option("-o,--output-dir", f->output, "folder; default: runs/study-NAME-NNNN");
   app.add_option("--resume", f->resume, "go on with a study, or help another process with it: its folder");
   app.add_flag("--json", f->json, "print the record as one line of JSON");
-  return [f] { return run(*f); };
+  return [f] { return run_study(*f); };
 }
 
 }  // namespace triarch::cli

@@ -13,7 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-ExitCode run(const ModelFlags& flags) {
+ExitCode run_tag(const ModelFlags& flags) {
   const std::vector<ModelFlags::Text> texts = flags.texts();
   const Loaded m = load(flags);
   std::vector<std::vector<int32_t>> ids;
@@ -80,7 +80,7 @@ Action declare_tag(Arguments& app) {
       "The model has learnt its tags from pairs of text and as many tags (.tsv or .jsonl). Examples:\n"
       "  triarch train --family encoder --objective tagging tagged.tsv\n"
       "  triarch tag runs/tagged-encoder-0001 \"Mr. Weston lives in Highbury .\"");
-  return [flags] { return run(*flags); };
+  return [flags] { return run_tag(*flags); };
 }
 
 }  // namespace triarch::cli

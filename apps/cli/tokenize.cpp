@@ -14,7 +14,7 @@
 namespace triarch::cli {
 namespace {
 
-struct Options {
+struct TokenizeFlags {
   ModelFlags flags;
   bool decode = false, ids_only = false, specials = false;
   std::vector<std::string> train;
@@ -35,7 +35,7 @@ Tokenizer tokenizer_from(const std::string& name) {
        name);
 }
 
-ExitCode train(const Options& o) {
+ExitCode train(const TokenizeFlags& o) {
   TokenizerOptions options;
   const auto kind = enum_value<TokenizerKind>(o.kind);
   if (!kind) {
@@ -74,7 +74,7 @@ ExitCode train(const Options& o) {
   return ExitCode::ok;
 }
 
-ExitCode run(const Options& o) {
+ExitCode run_tokenize(const TokenizeFlags& o) {
   if (!o.train.empty()) return train(o);
   const Tokenizer tokenizer = tokenizer_from(o.flags.model());
   for (const std::string& text : o.flags.plain_texts(true)) {
@@ -121,7 +121,7 @@ ExitCode run(const Options& o) {
 }  // namespace
 
 Action declare_tokenize(Arguments& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<TokenizeFlags>();
   o->flags.declare(app, "TEXT");
   app["MODEL"].description("a model's folder, a tokenizer file, or `bytes`");
   app.add_flag("--decode", o->decode, "the texts are token ids: print what they say");
@@ -145,7 +145,7 @@ Action declare_tokenize(Arguments& app) {
       "  triarch tokenize bytes \"naïve\" --ids\n"
       "  triarch tokenize runs/emma-causal-0001 --decode \"1204 88 413\"\n"
       "  triarch tokenize --train emma.txt --kind bpe --vocabulary 2000 -o emma.bin");
-  return [o] { return run(*o); };
+  return [o] { return run_tokenize(*o); };
 }
 
 }  // namespace triarch::cli

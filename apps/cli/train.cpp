@@ -22,7 +22,7 @@
 namespace triarch::cli {
 namespace {
 
-struct Options {
+struct TrainFlags {
   std::vector<std::string> inputs, files;
   FieldFlags flags;
   std::string init_from, resume;
@@ -67,7 +67,7 @@ ObjectiveKind first_kind(const TrainConfig& c) {
   return c.objectives.empty() ? ObjectiveKind::next_token : c.objectives.front().kind;
 }
 
-ExitCode train(const Options& o) {
+ExitCode train(const TrainFlags& o) {
   std::unique_ptr<Run> run;
   if (!o.resume.empty()) {
     if (!o.inputs.empty() || !o.init_from.empty()) {
@@ -132,7 +132,7 @@ ExitCode train(const Options& o) {
   };
   events.pausing = [&] { line.pause(); };
   events.going_on = [&] { line.resume(); };
-  events.evaluated = [&](const Counters&, const Evaluation& e, bool last) {
+  events.evaluated = [&](const RunCounters&, const Evaluation& e, bool last) {
     last_validation = e.tally.mean_nll();
     if (!last) return;
     line.finish();
@@ -175,7 +175,7 @@ ExitCode train(const Options& o) {
 }  // namespace
 
 Action declare_training(Arguments& app, bool finetune) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<TrainFlags>();
   if (finetune) app.add_option("MODEL", o->init_from, "the model to start from: a run's folder or a checkpoint");
   app.add_option("inputs", o->inputs, "texts: .txt, .jsonl, .tsv, folders or globs, also .gz and .zst");
   app.add_option("-c,--config", o->files, "YAML files of the fields below, later over earlier").group("General");

@@ -16,19 +16,19 @@ double mel(double hertz) { return 2595 * std::log10(1 + hertz / 700); }
 double hertz(double mels) { return 700 * (std::pow(10, mels / 2595) - 1); }
 
 // [bands][frequencies]: how much of each frequency k rate / window belongs to each band.
-std::vector<std::vector<double>> triangles(int64_t bands, int64_t frequencies, double step, double top) {
+std::vector<std::vector<double>> triangles(int64_t bands, int64_t frequencies, double spacing, double top) {
   const auto edge = [&](int64_t i) { return hertz(mel(top) * double(i) / double(bands + 1)); };
   std::vector<std::vector<double>> out(static_cast<size_t>(bands), std::vector<double>(size_t(frequencies), 0.0));
   for (int64_t b = 0; b < bands; ++b) {
     const double low = edge(b), middle = edge(b + 1), high = edge(b + 2);
     double sum = 0;
     for (int64_t k = 0; k < frequencies; ++k) {
-      const double f = double(k) * step;
+      const double f = double(k) * spacing;
       const double share = std::min((f - low) / (middle - low), (high - f) / (high - middle));
       sum += out[size_t(b)][size_t(k)] = std::max(0.0, share);
     }
     // A band that is narrower than a frequency takes the nearest.
-    if (sum == 0) out[size_t(b)][size_t(std::clamp<int64_t>(std::llround(middle / step), 0, frequencies - 1))] = 1;
+    if (sum == 0) out[size_t(b)][size_t(std::clamp<int64_t>(std::llround(middle / spacing), 0, frequencies - 1))] = 1;
   }
   return out;
 }

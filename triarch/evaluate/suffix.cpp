@@ -8,7 +8,7 @@
 namespace triarch {
 namespace {
 
-constexpr int64_t kShortest = 8;  // tokens of a piece: shorter halves say little
+constexpr int64_t kShortestPiece = 8;  // tokens of a piece: shorter halves say little
 
 }  // namespace
 
@@ -43,11 +43,11 @@ SuffixSet suffix_set(const Documents& documents, int64_t piece, int64_t most, co
     const int64_t step = piece > 0 ? piece : n;
     for (int64_t begin = 0; begin < n; begin += step) {
       const int64_t end = std::min(n, begin + step);
-      if (end - begin >= kShortest) places.push_back({d, begin, end});
+      if (end - begin >= kShortestPiece) places.push_back({d, begin, end});
     }
   }
   require(!places.empty(), "suffix loss: expected held-out texts of at least {} tokens, found none; hold out more",
-          kShortest);
+          kShortestPiece);
   SuffixSet set;
   const size_t all = places.size(), count = std::min(all, size_t(std::max<int64_t>(1, most)));
   for (size_t i = 0; i < count; ++i) {

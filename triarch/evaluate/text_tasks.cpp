@@ -18,12 +18,12 @@ namespace triarch {
 namespace {
 
 constexpr size_t kCandidates = 4;
-constexpr size_t kLeast = 40;         // questions of a kind that is worth asking
-constexpr size_t kBefore = 5;         // most sentences of a prompt
-constexpr int64_t kShortest = 4;      // tokens of a sentence
-constexpr size_t kWordsBefore = 4;    // at least, of a prompt
-constexpr int64_t kLetters = 3;       // by which words of a group differ in length
-constexpr int64_t kOtherTokens = 10;  // one in so many by which sentences of a group differ, but one always
+constexpr size_t kLeast = 40;             // questions of a kind that is worth asking
+constexpr size_t kBefore = 5;             // most sentences of a prompt
+constexpr int64_t kShortestSentence = 4;  // tokens of a sentence
+constexpr size_t kWordsBefore = 4;        // at least, of a prompt
+constexpr int64_t kLetters = 3;           // by which words of a group differ in length
+constexpr int64_t kOtherTokens = 10;      // one in so many by which sentences of a group differ, but one always
 constexpr std::string_view kSpace = " \t\n\r\v\f";
 
 struct Text {
@@ -251,7 +251,7 @@ class Maker {
     const int64_t longest = room_ / int64_t(n + 1);
     if (begin == 0 || begin + n > t.sentences.size() || t.tokens[begin - 1] > longest) return false;
     for (size_t i = begin; i < begin + n; ++i) {
-      if (!t.sentences[i].complete || t.tokens[i] < kShortest || t.tokens[i] > longest) return false;
+      if (!t.sentences[i].complete || t.tokens[i] < kShortestSentence || t.tokens[i] > longest) return false;
       const size_t end = t.sentences[i - 1].end;
       const std::string_view gap = std::string_view(t.text).substr(end, t.sentences[i].begin - end);
       if (gap != " " && (breaks == 0 || std::ranges::count(gap, '\n') > breaks)) return false;

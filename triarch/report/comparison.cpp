@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-json parsed(std::string_view text) {
+json comparison_of(std::string_view text) {
   json report = json::parse(text, nullptr, false);
   if (report.is_discarded() || !report.contains("contenders") || !report.contains("uses")) {
     fail(ExitCode::corrupt, "report: expected the report.json of a comparison, found {} bytes of something else",
@@ -89,14 +89,14 @@ std::string page_table(const json& report, Part part) {
 }  // namespace
 
 std::string comparison_table(std::string_view report_json) {
-  const json report = parsed(report_json);
+  const json report = comparison_of(report_json);
   return cells_text(contender_rows(report, Part::losses)) + cells_text(contender_rows(report, Part::tasks)) +
          cells_text(contender_rows(report, Part::costs)) + rows_text(grid_rows(report)) + adaptation_text(report) +
          answers_of(report) + "\n";
 }
 
 std::string comparison_markdown(std::string_view report_json) {
-  const json report = parsed(report_json);
+  const json report = comparison_of(report_json);
   std::string out = fmt::format("# {}\n\n{}\n\n", text_of(report, "name"), text_of(report, "question"));
   for (const json& use : report.at("uses")) {
     out += fmt::format("- **{}** ({})\n", text_of(use, "answer"), text_of(use, "title"));
@@ -137,7 +137,7 @@ std::string comparison_markdown(std::string_view report_json) {
 }
 
 std::string comparison_page(std::string_view report_json) {
-  const json report = parsed(report_json);
+  const json report = comparison_of(report_json);
   std::string body;
   const auto add = [&](std::string text) { body += text + "\n"; };
   add(fmt::format("<p class=\"soft small\">{}</p>", escaped(text_of(report, "name"))));

@@ -122,17 +122,17 @@ std::string page_list(const nlohmann::json& texts) {
   return out + "</ul>";
 }
 
-std::string page_of(const std::string& title, const std::string& body, std::string json,
+std::string page_of(const std::string& title, const std::string& body, std::string record,
                     std::initializer_list<std::string_view> scripts) {
   // A "</script>" in a sample must not end the script.
-  for (size_t at = 0; (at = json.find("</", at)) != std::string::npos; at += 3) json.replace(at, 2, "<\\/");
+  for (size_t at = 0; (at = record.find("</", at)) != std::string::npos; at += 3) record.replace(at, 2, "<\\/");
   std::string code;
   for (std::string_view script : scripts) code += fmt::format("<script>\n{}</script>\n", script);
   return fmt::format(
       "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
       "content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n"
-      "<main>\n{}</main>\n<script type=\"application/json\" id=\"report\">{}</script>\n{}</body>\n</html>\n",
-      escaped(title), page_css(), body, json, code);
+      "<main>\n{}</main>\n<script type=\"application/record\" id=\"report\">{}</script>\n{}</body>\n</html>\n",
+      escaped(title), page_css(), body, record, code);
 }
 
 }  // namespace triarch::report

@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-json parsed(std::string_view text) {
+json study_of(std::string_view text) {
   json study = json::parse(text, nullptr, false);
   if (study.is_discarded() || !study.contains("tables") || !study.contains("findings")) {
     fail(ExitCode::corrupt, "report: expected the record of a study, found {} bytes of something else", text.size());
@@ -52,14 +52,14 @@ std::string exhibits_of(const json& study) {
 }  // namespace
 
 std::string study_text(std::string_view text) {
-  const json study = parsed(text);
+  const json study = study_of(text);
   std::string out;
   for (const json& t : study.at("tables")) out += text_of(t, "title") + "\n\n" + rows_text(rows_of(t));
   return out + lines(study.at("findings"), "", "\n");
 }
 
 std::string study_markdown(std::string_view text) {
-  const json study = parsed(text);
+  const json study = study_of(text);
   std::string out = fmt::format("# {}\n\n{}\n\n{}\n", text_of(study, "title"), text_of(study, "question"),
                                 lines(study.at("findings"), "- **", "**\n"));
   for (const json& t : study.at("tables")) {
@@ -71,7 +71,7 @@ std::string study_markdown(std::string_view text) {
 }
 
 std::string study_page(std::string_view text) {
-  const json study = parsed(text);
+  const json study = study_of(text);
   std::string body = fmt::format("<h1>{}</h1><p class=\"soft\">{}</p><div class=\"answer\">",
                                  escaped(text_of(study, "title")), escaped(text_of(study, "question")));
   for (const json& f : study.at("findings")) body += "<p>" + escaped(f.get<std::string>()) + "</p>";

@@ -205,7 +205,7 @@ class StageOf {
  public:
   StageOf(const char* name, const SuffixSet& suffixes) { stage_.stage = name, suffix_.weights = suffixes.tokens; }
 
-  void add(const Counters& c, const std::vector<double>& suffix_losses, const std::vector<TaskAnswers>& answers) {
+  void add(const TrialCounters& c, const std::vector<double>& suffix_losses, const std::vector<TaskAnswers>& answers) {
     ++runs_;
     stage_.steps += double(c.steps);
     stage_.tokens += double(c.tokens);

@@ -25,7 +25,7 @@ struct Moment {
 // The points of all stages, with what was spent since the beginning.
 std::vector<Moment> course_of(const TrialResult& run) {
   std::vector<Moment> out;
-  const auto add = [&](const Counters& before, const std::vector<CurvePoint>& curve) {
+  const auto add = [&](const TrialCounters& before, const std::vector<CurvePoint>& curve) {
     for (const CurvePoint& p : curve) {
       out.push_back({{double(before.tokens + p.tokens), double(before.examples + p.examples), before.flops + p.flops,
                       before.seconds + p.seconds},

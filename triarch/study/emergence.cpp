@@ -16,7 +16,7 @@
 namespace triarch {
 namespace {
 
-constexpr const char* kFamilies[] = {"causal", "prefix", "encoder_decoder"};
+constexpr const char* kAsked[] = {"causal", "prefix", "encoder_decoder"};
 constexpr double kPrimer = 0.2;       // share of pretraining's tokens
 constexpr int64_t kStepTokens = 128;  // many small steps: sums are learnt by steps more than by tokens
 constexpr const char* kStages[] = {"after pretraining", "after finetuning"};
@@ -56,7 +56,7 @@ class Ladder {
  public:
   Ladder(StudyReport& report, const EmergenceOptions& options, std::vector<EmergenceTask> tasks)
       : r_(report), o_(options), tasks_(std::move(tasks)) {
-    for (const char* f : kFamilies) titles_.push_back(title_of(parse_contender(f).family));
+    for (const char* f : kAsked) titles_.push_back(title_of(parse_contender(f).family));
   }
 
   void add(size_t family, size_t rung, const TrialResult& t) { runs_[{family, rung}].push_back(&t); }
@@ -81,7 +81,7 @@ class Ladder {
                       "share of tokens", true};
     std::vector<StudySeries> predicted;
     size_t items = 1;
-    for (size_t f = 0; f < std::size(kFamilies); ++f) {
+    for (size_t f = 0; f < std::size(kAsked); ++f) {
       StudySeries e = series(f, stage, task, &ExactAnswers::exact_match);
       if (e.x.empty()) continue;
       const StudySeries p = series(f, stage, task, &ExactAnswers::token_accuracy);
@@ -113,7 +113,7 @@ class Ladder {
       table.head.push_back(fmt::format("{} x {}, {}", g.width, g.layers, human_count(double(g.tokens))));
     }
     for (size_t k = 0; k < tasks_.size(); ++k) {
-      for (size_t f = 0; f < std::size(kFamilies); ++f) {
+      for (size_t f = 0; f < std::size(kAsked); ++f) {
         std::vector<std::string> row = {tasks_[k].name, titles_[f]};
         for (size_t g = 0; g < o_.ladder.size(); ++g) {
           const auto runs = runs_.find({f, g});
@@ -137,17 +137,17 @@ class Ladder {
                                        {&ExactAnswers::token_accuracy, "tokens right"}}) {
       std::vector<Gap> families, gains;
       for (size_t stage = 0; stage < 2; ++stage) {
-        for (size_t f = 1; f < std::size(kFamilies); ++f) {
+        for (size_t f = 1; f < std::size(kAsked); ++f) {
           families.push_back(gap(fmt::format("{}, {}", titles_[f], kStages[stage]), f, stage, 0, stage, metric));
         }
       }
-      for (size_t f = 0; f < std::size(kFamilies); ++f) gains.push_back(gap(titles_[f], f, 1, f, 0, metric));
+      for (size_t f = 0; f < std::size(kAsked); ++f) gains.push_back(gap(titles_[f], f, 1, f, 0, metric));
       show(fmt::format("Families minus the causal decoder: {}, mean over tasks", name), families);
       show(fmt::format("Gain from finetuning: {}, mean over tasks", name), gains);
       if (metric == &ExactAnswers::exact_match) continue;
       growth(families.back());  // the encoder-decoder, finetuned
       for (const Gap& g : families) {
-        if (g.family + 1 == std::size(kFamilies)) {
+        if (g.family + 1 == std::size(kAsked)) {
           r_.findings.push_back(
               fmt::format("{}, minus the causal decoder: {}", g.title, change(g, name, "an advantage")));
         }
@@ -165,7 +165,7 @@ class Ladder {
     std::map<std::string, int64_t> runs;  // whose seeds need not agree
     for (size_t k = 0; k < tasks_.size(); ++k) {
       if (tasks_[k].answer < 3) continue;
-      for (size_t f = 0; f < std::size(kFamilies); ++f) {
+      for (size_t f = 0; f < std::size(kAsked); ++f) {
         if (at(f).empty()) continue;
         const std::map<std::string, int> said = verdicts_of(f, 1, k);
         agreed.push_back(over_seeds(said));
@@ -427,8 +427,8 @@ std::optional<StudyReport> emergence_study(const EmergenceOptions& o, const Stud
   std::vector<std::pair<size_t, size_t>> of;
   for (size_t g = 0; g < o.ladder.size(); ++g) {
     for (int64_t seed = 1; seed <= o.seeds; ++seed) {
-      for (size_t f = 0; f < std::size(kFamilies); ++f) {
-        Contender c = parse_contender(kFamilies[f]);
+      for (size_t f = 0; f < std::size(kAsked); ++f) {
+        Contender c = parse_contender(kAsked[f]);
         c.rate = swept_rate(c, o.ladder[g].width);
         const Rung& rung = o.ladder[g];
         trials.push_back(

@@ -16,7 +16,7 @@ constexpr std::array kThings = {"key", "lamp", "rope", "coin", "book", "drum", "
 constexpr std::array kOld = {"old", "new", "big", "dry", "low", "far"};
 constexpr std::array kPlaces = {"mill", "yard", "barn", "hall", "cave", "shop"};
 constexpr std::array kAges = {"young", "aged", "grown"};
-constexpr std::array kParts = {"north", "south", "east", "west"};
+constexpr std::array kSides = {"north", "south", "east", "west"};
 constexpr std::array kColours = {"red", "green", "blue", "brown"};
 constexpr std::array kGoods = {"apples", "boots", "cups", "hats", "pears", "rugs"};
 constexpr std::array kOthers = {"0",  "1",   "2",   "3",  "4",     "5",      "6",    "7",   "8",
@@ -24,7 +24,7 @@ constexpr std::array kOthers = {"0",  "1",   "2",   "3",  "4",     "5",      "6"
                                 "so", "the", "who", "of", "comes", "record", "from", "and", "sells"};
 constexpr int64_t kLongest = 62;
 
-constexpr uint64_t kDocuments = 100, kPrimer = 101;  // streams of their own beside those of the kinds of tasks
+constexpr uint64_t kDocuments = 100, kPrimerStream = 101;  // streams of their own beside those of the kinds of tasks
 
 int64_t words_in(const std::string& text) { return 1 + std::ranges::count(text, ' '); }
 
@@ -92,7 +92,7 @@ Told facts(Draw& draw) {
 
 Told people(Draw& draw) {
   const auto names = some(draw, kPeople, kKnown), goods = some(draw, kGoods, kKnown),
-             colours = some(draw, kColours, kKnown), parts = some(draw, kParts, kKnown),
+             colours = some(draw, kColours, kKnown), parts = some(draw, kSides, kKnown),
              ages = some(draw, kAges, kKnown);
   std::vector<std::string> sentences;
   Told told;
@@ -126,7 +126,7 @@ EmergenceItem asked_of(const Told& told, size_t begin, Draw& draw) {
 std::vector<std::string> said_words() {
   std::vector<std::string> words;
   const auto add = [&](const auto& list) { words.insert(words.end(), list.begin(), list.end()); };
-  add(kThings), add(kOld), add(kPlaces), add(kAges), add(kParts), add(kColours), add(kGoods);
+  add(kThings), add(kOld), add(kPlaces), add(kAges), add(kSides), add(kColours), add(kGoods);
   for (size_t d = 0; d < 10; ++d) words.emplace_back(kOthers[d]);
   return words;
 }
@@ -167,7 +167,7 @@ std::vector<EmergenceTask> emergence_tasks(int64_t digits) {
 Tokenizer emergence_tokenizer() {
   std::vector<std::string> words;
   const auto add = [&](const auto& list) { words.insert(words.end(), list.begin(), list.end()); };
-  add(kOthers), add(kPeople), add(kThings), add(kOld), add(kPlaces), add(kAges), add(kParts), add(kColours),
+  add(kOthers), add(kPeople), add(kThings), add(kOld), add(kPlaces), add(kAges), add(kSides), add(kColours),
       add(kGoods);
   return Tokenizer::of_words(words, 24);
 }
@@ -190,7 +190,7 @@ std::vector<Document> emergence_primer(Key key, int64_t words) {
   const std::vector<std::string> known = said_words();
   std::vector<Document> all;
   for (int64_t n = 0, seen = 0; seen < words; ++n) {
-    Draw draw(key.with(kPrimer).with(uint64_t(n)));
+    Draw draw(key.with(kPrimerStream).with(uint64_t(n)));
     std::vector<std::string> phrase;
     for (uint64_t left = 3 + draw.below(6); left > 0; --left) phrase.push_back(known[draw.below(known.size())]);
     std::string text;

@@ -46,7 +46,7 @@ constexpr Rivals kRivals[] = {{"prefix:span_corruption", "causal:next_token"},
                               {"encoder_decoder:span_corruption", "encoder_decoder:prefix_lm"}};
 constexpr const char* kSpoiling[] = {"causal:next_token", "prefix:prefix_lm", "prefix:span_corruption",
                                      "encoder_decoder:prefix_lm", "encoder_decoder:span_corruption"};
-constexpr int64_t kParts[] = {4, 2, 1};  // budgets: all tokens, divided by these
+constexpr int64_t kBudgetParts[] = {4, 2, 1};  // budgets: all tokens, divided by these
 
 // Contenders by their text, with the learning rates that suit the family with its usual objectives.
 std::map<std::string, Contender> all_of(int64_t width) {
@@ -140,7 +140,7 @@ class Findings {
     }
     StudyChart chart{"Blanks or words: suffix loss by tokens seen", "tokens seen", "nats per token"};
     for (const char* c : kSpoiling) {
-      for (int64_t part : kParts) {
+      for (int64_t part : kBudgetParts) {
         const Runs& runs = runs_.at({c, part});
         const std::string title = contenders_.at(c).title();
         if (const std::string failure = failure_of(runs); !failure.empty()) return fail_spoiling(c, failure);
@@ -172,12 +172,12 @@ class Findings {
     for (const Rivals& rivals : kRivals) {
       const std::string blanks = contenders_.at(rivals.blanks).title(), words = contenders_.at(rivals.words).title();
       std::optional<Difference> early, late;
-      for (int64_t part : kParts) {
+      for (int64_t part : kBudgetParts) {
         const Runs &a = runs_.at({rivals.blanks, part}), &b = runs_.at({rivals.words, part});
         const Difference faster = difference(gain(a), gain(b));
         const Difference weaker = difference(suffix_estimate(a, suffixes_), suffix_estimate(b, suffixes_));
         pairs.rows.push_back({blanks, words, human_count(double(tokens_ / part)), in_words(faster), in_words(weaker)});
-        if (part == kParts[0]) early = faster;
+        if (part == kBudgetParts[0]) early = faster;
         late = weaker;
       }
       const bool fast = early->significant() && early->mean > 0, weak = late->significant() && late->mean > 0;
@@ -191,7 +191,7 @@ class Findings {
           "Blanks against words, {} against {}: after {} tokens what each has gained of its own objective differs by "
           "{} "
           "nats per target ({}), after {} the suffix loss by {} nats ({}). Faster, and weaker in the end: {}.",
-          blanks, words, human_count(double(tokens_ / kParts[0])), in_words(*early),
+          blanks, words, human_count(double(tokens_ / kBudgetParts[0])), in_words(*early),
           fast                   ? "blanks are learnt faster"
           : early->significant() ? "blanks are learnt more slowly"
                                  : "no difference shown",
@@ -273,7 +273,7 @@ std::optional<StudyReport> forward_backward_study(const ForwardBackwardOptions& 
   for (const auto& [text, c] : contenders) config.contenders.push_back(c);
   const auto comparison = Comparison::create(config, {}, work.jobs, true);
   std::map<int64_t, TrialInputs> inputs;
-  for (int64_t part : kParts) {
+  for (int64_t part : kBudgetParts) {
     TrialInputs& in = inputs.try_emplace(part, comparison->inputs()).first->second;
     for (Curriculum::Stage& s : in.stages) s.tokens /= part;
     in.points = part == 1 ? 16 : 1;
@@ -282,7 +282,7 @@ std::optional<StudyReport> forward_backward_study(const ForwardBackwardOptions& 
   std::vector<std::pair<std::string, int64_t>> of;
   for (int64_t seed = 1; seed <= o.seeds; ++seed) {
     for (const auto& [text, c] : contenders) {
-      for (int64_t part : kParts) {
+      for (int64_t part : kBudgetParts) {
         const auto is = [&text = text](const char* s) { return text == s; };
         if (part > 1 && std::ranges::none_of(kSpoiling, is)) continue;
         trials.push_back({c, uint64_t(seed), &inputs.at(part), fmt::format("{}", o.tokens / part)});

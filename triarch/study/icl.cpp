@@ -15,19 +15,19 @@
 namespace triarch {
 namespace {
 
-constexpr Family kFamilies[] = {Family::causal, Family::prefix, Family::encoder_decoder};
+constexpr Family kIclFamilies[] = {Family::causal, Family::prefix, Family::encoder_decoder};
 constexpr const char* kUpdates[] = {kFinetuned, kShuffled, kOtherTask, kRandom, kReordered};
 
-using Seeds = std::span<const IclResult>;  // one family
+using IclSeeds = std::span<const IclResult>;  // one family
 using Read = std::function<double(const IclResult&)>;
 
-std::vector<double> read(Seeds seeds, const Read& f) {
+std::vector<double> read(IclSeeds seeds, const Read& f) {
   std::vector<double> out;
   for (const IclResult& r : seeds) out.push_back(f(r));
   return out;
 }
 
-std::string figure(Seeds seeds, const Read& f) { return over_seeds(read(seeds, f)); }
+std::string figure(IclSeeds seeds, const Read& f) { return over_seeds(read(seeds, f)); }
 
 const IclUpdate& update_of(const IclResult& r, const std::string& name) {
   const auto u = std::ranges::find(r.updates, name, &IclUpdate::name);
@@ -44,7 +44,7 @@ Read outputs(const char* name, size_t place) {
   return [name, place](const IclResult& r) { return outputs_of(update_of(r, name).agreement[place]); };
 }
 // Whether a family's models learn from demonstrations at all: agreement with what is not there says nothing.
-bool learns(Seeds seeds) {
+bool learns(IclSeeds seeds) {
   const double chance = 1 / double(DemonstrationWorld::kLabels);
   return mean(read(seeds, [](const IclResult& r) { return r.in_context; })) > 2 * chance;
 }
@@ -96,7 +96,7 @@ void add_exact(StudyReport& r) {
       std::max({worst.attention, worst.squared, worst.entropy}), 100 * worst.softmax));
 }
 
-void add_accuracies(const std::vector<Seeds>& families, StudyReport& r) {
+void add_accuracies(const std::vector<IclSeeds>& families, StudyReport& r) {
   StudyTable table{"Right answers, by what was done with the demonstrations (chance: 0.25)",
                    {"family", "nothing", "in context"},
                    {}};
@@ -108,7 +108,7 @@ void add_accuracies(const std::vector<Seeds>& families, StudyReport& r) {
                     {"family", "Rec2FTP", "in context, of all that were wrong", "difference"},
                     {}};
   StudyChart chart{"Right answers by number of demonstrations in context", "demonstrations", "accuracy"};
-  for (const Seeds& f : families) {
+  for (const IclSeeds& f : families) {
     const std::string title = title_of(f.front().family);
     std::vector<std::string> row = {title, figure(f, [](const IclResult& x) { return x.zero_shot; }),
                                     figure(f, [](const IclResult& x) { return x.in_context; })};
@@ -154,7 +154,7 @@ void add_accuracies(const std::vector<Seeds>& families, StudyReport& r) {
   r.charts.push_back(chart);
 }
 
-const std::vector<IclAgreement>& places_of(Seeds seeds) { return seeds.front().updates.front().agreement; }
+const std::vector<IclAgreement>& places_of(IclSeeds seeds) { return seeds.front().updates.front().agreement; }
 
 bool more(const std::vector<double>& a, const std::vector<double>& b) {
   const auto d = minus(a, b);
@@ -164,13 +164,13 @@ std::string places(const std::vector<std::string>& names) {
   return names.empty() ? "nowhere" : fmt::format("at: {}", fmt::join(names, "; "));
 }
 
-void add_outputs(const std::vector<Seeds>& families, StudyReport& r) {
+void add_outputs(const std::vector<IclSeeds>& families, StudyReport& r) {
   StudyTable table{
       "SimAOU: does an update move attention outputs where demonstrations move them", {"family", "at"}, {}};
   table.head.insert(table.head.end(), std::begin(kUpdates), std::end(kUpdates));
   StudyChart layers{"SimAOU of finetuning by layer", "layer", "cosine"};
   std::vector<std::string> values, beyond;
-  for (const Seeds& f : families) {
+  for (const IclSeeds& f : families) {
     const std::string title = title_of(f.front().family);
     for (size_t p = 0; p < places_of(f).size(); ++p) {
       const IclAgreement& place = places_of(f)[p];
@@ -202,7 +202,7 @@ void add_outputs(const std::vector<Seeds>& families, StudyReport& r) {
   r.charts.push_back(layers);
 
   // On the reason: more alike than what the controls do?
-  const auto causal = std::ranges::find(families, Family::causal, [](Seeds s) { return s.front().family; });
+  const auto causal = std::ranges::find(families, Family::causal, [](IclSeeds s) { return s.front().family; });
   if (causal != families.end() && learns(*causal)) {
     int more = 0, less = 0;
     std::string others;
@@ -223,9 +223,9 @@ void add_outputs(const std::vector<Seeds>& families, StudyReport& r) {
   }
 
   // Is it more direct without an encoder in between? By what finetuning on this task adds to finetuning on any.
-  const auto added = [](Seeds s) { return minus(read(s, outputs(kFinetuned, 0)), read(s, outputs(kOtherTask, 0))); };
-  const auto ed = std::ranges::find(families, Family::encoder_decoder, [](Seeds s) { return s.front().family; });
-  for (const Seeds& f : families) {
+  const auto added = [](IclSeeds s) { return minus(read(s, outputs(kFinetuned, 0)), read(s, outputs(kOtherTask, 0))); };
+  const auto ed = std::ranges::find(families, Family::encoder_decoder, [](IclSeeds s) { return s.front().family; });
+  for (const IclSeeds& f : families) {
     if (ed == families.end() || f.front().family == Family::encoder_decoder || !learns(f) || !learns(*ed)) continue;
     const auto difference = minus(added(f), added(*ed));
     r.findings.push_back(fmt::format(
@@ -237,11 +237,11 @@ void add_outputs(const std::vector<Seeds>& families, StudyReport& r) {
   }
 }
 
-void add_weights(const std::vector<Seeds>& families, StudyReport& r) {
+void add_weights(const std::vector<IclSeeds>& families, StudyReport& r) {
   StudyTable table{
       "SimAM: are scores to the query's tokens those of in-context learning", {"family", "at", "as it is"}, {}};
   table.head.insert(table.head.end(), std::begin(kUpdates), std::end(kUpdates));
-  for (const Seeds& f : families) {
+  for (const IclSeeds& f : families) {
     for (size_t p = 0; p < places_of(f).size(); ++p) {
       if (!places_of(f)[p].weights) continue;
       table.rows.push_back({title_of(f.front().family), places_of(f)[p].place,
@@ -255,12 +255,12 @@ void add_weights(const std::vector<Seeds>& families, StudyReport& r) {
   r.tables.push_back(table);
 }
 
-void add_taus(const std::vector<Seeds>& families, StudyReport& r) {
+void add_taus(const std::vector<IclSeeds>& families, StudyReport& r) {
   StudyTable table{"Kendall's tau: attention in context, and inner products of the query's q with finetuning's",
                    {"family", "at", "over", kFinetuned, kShuffled, kOtherTask},
                    {}};
   std::vector<std::string> values, beyond_other, beyond_shuffled;
-  for (const Seeds& f : families) {
+  for (const IclSeeds& f : families) {
     const std::string title = title_of(f.front().family);
     for (size_t p = 0; p < places_of(f).size(); ++p) {
       if (!places_of(f)[p].tau_tokens) continue;
@@ -326,7 +326,7 @@ StudyReport icl_report(const IclOptions& o, std::span<const IclResult> results) 
       "SimAM 0.34 -> 0.44 and 0.36 -> 0.43, Kendall's tau 0.19 and 0.21.";
   add_exact(r);
   add_example(o, r);
-  const std::vector<Seeds> families = grouped(results, [](const IclResult& x) { return x.family; });
+  const std::vector<IclSeeds> families = grouped(results, [](const IclResult& x) { return x.family; });
   add_accuracies(families, r);
   add_outputs(families, r);
   add_weights(families, r);
@@ -380,7 +380,7 @@ StudyReport icl_report(const IclOptions& o, std::span<const IclResult> results) 
 std::optional<StudyReport> icl_study(const IclOptions& o, const StudyWork& work) {
   std::vector<Part> parts;
   std::vector<std::pair<Family, uint64_t>> of;
-  for (Family f : kFamilies) {
+  for (Family f : kIclFamilies) {
     for (int64_t seed = 1; seed <= o.seeds; ++seed) {
       parts.push_back({fmt::format("{}-{}", enum_name(f), seed), f == Family::causal ? 1. : 1.3, 0});
       of.emplace_back(f, uint64_t(seed));

@@ -19,22 +19,22 @@ namespace {
 
 constexpr size_t kWords = DemonstrationWorld::kWords, kLabels = DemonstrationWorld::kLabels;
 // What keys are for.
-enum Use : uint64_t { learning, choosing, measuring };
+enum class IclUse : uint64_t { learning, choosing, measuring };
 
 // An attention of the row that answers.
-struct Place {
+struct IclPlace {
   AttentionPlace at;
   size_t first_layer;          // that demonstrations reach
   bool demonstrations, query;  // which keys are there
 };
 
-std::vector<Place> places_of(Family family) {
+std::vector<IclPlace> places_of(Family family) {
   if (family != Family::encoder_decoder) return {{{false, false}, 0, true, true}};
   return {{{false, true}, 0, true, false}, {{false, false}, 1, false, true}};
 }
-std::vector<AttentionPlace> watched(const std::vector<Place>& places) {
+std::vector<AttentionPlace> watched(const std::vector<IclPlace>& places) {
   std::vector<AttentionPlace> out;
-  for (const Place& p : places) out.push_back(p.at);
+  for (const IclPlace& p : places) out.push_back(p.at);
   return out;
 }
 
@@ -66,9 +66,9 @@ struct Sums {
   double weights = 0, tokens = 0, demonstrations = 0, n = 0;
 };
 
-class Trial {
+class IclTrial {
  public:
-  Trial(Family family, uint64_t seed, const IclOptions& o)
+  IclTrial(Family family, uint64_t seed, const IclOptions& o)
       : o_(o),
         family_(family),
         seed_(seed),
@@ -95,7 +95,7 @@ class Trial {
   double choose_rate(KeyValueTuning& tuning);
 
   // Agreement of scores to the query's words.
-  static double weights_agreement(const Place& place, const AttentionView& icl, const AttentionView& other);
+  static double weights_agreement(const IclPlace& place, const AttentionView& icl, const AttentionView& other);
   void add_taus(size_t place, const AttentionView& icl, const AttentionView& tuned,
                 const std::vector<std::vector<AttentionView>>& steps, Sums& sums) const;
 
@@ -103,18 +103,19 @@ class Trial {
   const Family family_;
   const uint64_t seed_;
   const DemonstrationWorld world_;
-  const std::vector<Place> places_;
+  const std::vector<IclPlace> places_;
   Learner learner_;
   int64_t tokens_ = 0;
 };
 
-bool Trial::learn(const PartProgress& going) {
+bool IclTrial::learn(const PartProgress& going) {
   const auto examples = size_t(o_.demonstrations + 1);
   Batches batches(rows_of(family_), world_.tokenizer().specials(), 4096);
   Schedule schedule;
   for (int64_t step = 0; step < o_.steps; ++step) {
     for (int64_t i = 0; i < o_.documents; ++i) {
-      const Key key = Key(seed_, Purpose::world).with(learning).with(uint64_t(step)).with(uint64_t(i));
+      const Key key =
+          Key(seed_, Purpose::world).with(uint64_t(IclUse::learning)).with(uint64_t(step)).with(uint64_t(i));
       const DemonstrationTask task = world_.task(key);
       Draw draw(key.with(1));
       std::vector<Demonstration> document;
@@ -134,20 +135,20 @@ bool Trial::learn(const PartProgress& going) {
   return true;
 }
 
-Batch Trial::batch_of(const Example& example) const {
+Batch IclTrial::batch_of(const Example& example) const {
   const int64_t rows = int64_t(example.source.size() + example.target.size()) + 8;
   Packer packer(rows_of(family_), world_.tokenizer().specials(), rows, rows);
   require(packer.add(example), "icl: an example of {} rows was refused", rows);
   return packer.batch();
 }
 
-std::vector<int64_t> Trial::looking_rows(const Example& question) const {
+std::vector<int64_t> IclTrial::looking_rows(const Example& question) const {
   // bos, demonstrations unless an encoder has them, and the query's words.
   const size_t before = family_ == Family::encoder_decoder ? 0 : question.source.size();
   return std::vector<int64_t>(places_.size(), int64_t(before + kWords));
 }
 
-Answer Trial::ask(std::span<const Demonstration> shown, const Demonstration& query, AttentionWatch* watch) {
+Answer IclTrial::ask(std::span<const Demonstration> shown, const Demonstration& query, AttentionWatch* watch) {
   const Example example = world_.question(shown, query);
   const Batch batch = batch_of(example);
   Answer answer;
@@ -166,8 +167,9 @@ Answer Trial::ask(std::span<const Demonstration> shown, const Demonstration& que
   return answer;
 }
 
-std::vector<std::vector<AttentionView>> Trial::finetune(KeyValueTuning& tuning, std::span<const Demonstration> examples,
-                                                        double rate, AttentionWatch* watch) {
+std::vector<std::vector<AttentionView>> IclTrial::finetune(KeyValueTuning& tuning,
+                                                           std::span<const Demonstration> examples, double rate,
+                                                           AttentionWatch* watch) {
   std::vector<std::vector<AttentionView>> out;
   tuning.reset();
   for (const Demonstration& d : examples) {
@@ -183,12 +185,12 @@ std::vector<std::vector<AttentionView>> Trial::finetune(KeyValueTuning& tuning, 
   return out;
 }
 
-double Trial::choose_rate(KeyValueTuning& tuning) {
+double IclTrial::choose_rate(KeyValueTuning& tuning) {
   double best = o_.rates.front(), best_right = -1, best_nll = 0;
   for (double rate : o_.rates) {
     double right = 0, nll = 0;
     for (int64_t t = 0; t < o_.validation_tasks; ++t) {
-      const Key key = Key(1, Purpose::test).with(choosing).with(uint64_t(t));
+      const Key key = Key(1, Purpose::test).with(uint64_t(IclUse::choosing)).with(uint64_t(t));
       const DemonstrationTask task = world_.task(key);
       Draw draw(key.with(1));
       finetune(tuning, world_.balanced(task, size_t(o_.demonstrations), draw), rate, nullptr);
@@ -207,7 +209,7 @@ double Trial::choose_rate(KeyValueTuning& tuning) {
   return best;
 }
 
-double Trial::weights_agreement(const Place& place, const AttentionView& icl, const AttentionView& other) {
+double IclTrial::weights_agreement(const IclPlace& place, const AttentionView& icl, const AttentionView& other) {
   double sum = 0, n = 0;
   for (size_t l = place.first_layer; l < icl.layers.size(); ++l) {
     for (int64_t h = 0; h < icl.heads; ++h) {
@@ -222,8 +224,8 @@ double Trial::weights_agreement(const Place& place, const AttentionView& icl, co
   return sum / n;
 }
 
-void Trial::add_taus(size_t place, const AttentionView& icl, const AttentionView& tuned,
-                     const std::vector<std::vector<AttentionView>>& steps, Sums& sums) const {
+void IclTrial::add_taus(size_t place, const AttentionView& icl, const AttentionView& tuned,
+                        const std::vector<std::vector<AttentionView>>& steps, Sums& sums) const {
   // Without demonstrations the rows are bos, the words and, in finetuning, the label.
   constexpr int64_t kAnswers = kWords;
   const size_t first_key = places_[place].at.cross ? 0 : 1;
@@ -254,7 +256,7 @@ void Trial::add_taus(size_t place, const AttentionView& icl, const AttentionView
   }
 }
 
-IclResult Trial::measure() {
+IclResult IclTrial::measure() {
   KeyValueTuning tuning(learner_);
   IclResult out;
   out.family = family_;
@@ -273,7 +275,7 @@ IclResult Trial::measure() {
   std::vector<std::vector<Sums>> sums(names.size(), std::vector<Sums>(places_.size()));
   double n = 0, wrong = 0, right_of_wrong = 0;
   for (int64_t t = 0; t < o_.tasks; ++t) {
-    const Key key = Key(1, Purpose::test).with(measuring).with(uint64_t(t));
+    const Key key = Key(1, Purpose::test).with(uint64_t(IclUse::measuring)).with(uint64_t(t));
     const DemonstrationTask task = world_.task(key);
     Draw draw(key.with(1));
     const auto count = size_t(o_.demonstrations);
@@ -367,7 +369,7 @@ IclResult Trial::measure() {
 }  // namespace
 
 std::optional<IclResult> icl_trial(Family family, uint64_t seed, const IclOptions& options, const PartProgress& going) {
-  Trial trial(family, seed, options);
+  IclTrial trial(family, seed, options);
   if (!trial.learn(going)) return std::nullopt;
   return trial.measure();
 }

@@ -15,8 +15,8 @@ namespace triarch {
 namespace {
 
 constexpr int64_t kScenePatch = 4;
-constexpr size_t kHeldOut = 8;  // a file in so many is held out, and another for validation
-constexpr size_t kFrames = 64;  // of a sound, at most
+constexpr size_t kHeldOutEach = 8;  // a file in so many is held out, and another for validation
+constexpr size_t kFrames = 64;      // of a sound, at most
 
 // Numbers of mean 0 and deviation 1 over generated pictures; what they are is no secret of training.
 std::vector<float> scene_rows(const Picture& p) {
@@ -48,10 +48,10 @@ MultimodalTask file_task(std::vector<Described> all, int64_t features, int64_t i
   MultimodalTask t;
   t.features = features;
   Draw(Key(1, Purpose::data_split)).shuffle(all.data(), all.size());
-  const size_t held_out = std::min(size_t(items), all.size() / kHeldOut);
+  const size_t held_out = std::min(size_t(items), all.size() / kHeldOutEach);
   if (held_out == 0) {
     fail(ExitCode::usage, "study multimodal: expected at least {} examples, so that some can be held out, found {}",
-         kHeldOut, all.size());
+         kHeldOutEach, all.size());
   }
   const auto from = [&](size_t i) { return all.begin() + ptrdiff_t(i * held_out); };
   std::vector<Described> asked(from(0), from(1));

@@ -12,10 +12,11 @@ namespace triarch {
 namespace {
 
 // What keys are for.
-enum Use : uint64_t { learning, choosing, measuring };
+enum class RegressionUse : uint64_t { learning, choosing, measuring };
 
-RegressionTask task_of(const RegressionOptions& o, Use use, int64_t i) {
-  return regression_task(Key(1, Purpose::test).with(use).with(uint64_t(i)), o.dimensions, o.pairs, o.questions);
+RegressionTask task_of(const RegressionOptions& o, RegressionUse use, int64_t i) {
+  return regression_task(Key(1, Purpose::test).with(uint64_t(use)).with(uint64_t(i)), o.dimensions, o.pairs,
+                         o.questions);
 }
 
 ModelSpec spec_of(Family family, const RegressionOptions& o) {
@@ -59,7 +60,7 @@ double best_rate(const RegressionOptions& o, int64_t pairs, Method method) {
   for (double rate = 0.01; rate < 3; rate *= 1.15) {
     double error = 0;
     for (int64_t t = 0; t < o.validation_tasks; ++t) {
-      const RegressionTask task = task_of(o, choosing, t).first(size_t(pairs));
+      const RegressionTask task = task_of(o, RegressionUse::choosing, t).first(size_t(pairs));
       error += mean_squared(method(task, rate), task.asked_y);
     }
     if (error < least) best = rate, least = error;
@@ -86,7 +87,7 @@ RegressionMethods regression_methods(const RegressionOptions& o) {
     const double several = best_rate(o, n, often);
     double ls = 0, online = 0, descent = 0, steps = 0;
     for (int64_t t = 0; t < o.tasks; ++t) {
-      const RegressionTask task = task_of(o, measuring, t).first(size_t(n));
+      const RegressionTask task = task_of(o, RegressionUse::measuring, t).first(size_t(n));
       ls += mean_squared(least_squares(task), task.asked_y) / double(o.tasks);
       online += mean_squared(online_descent(task, m.online_rates.back()), task.asked_y) / double(o.tasks);
       descent += mean_squared(once(task, m.rates.back()), task.asked_y) / double(o.tasks);
@@ -114,7 +115,8 @@ std::optional<RegressionResult> regression_trial(Family family, uint64_t seed, c
   for (int64_t step = 0; step < o.steps; ++step) {
     batch.clear();
     for (int64_t i = 0; i < o.sequences; ++i) {
-      const Key key = Key(seed, Purpose::world).with(learning).with(uint64_t(step)).with(uint64_t(i));
+      const Key key =
+          Key(seed, Purpose::world).with(uint64_t(RegressionUse::learning)).with(uint64_t(step)).with(uint64_t(i));
       const auto n = 1 + int64_t(key.with(1).below(0, uint64_t(o.pairs)));
       append_regression(batch, regression_task(key, o.dimensions, n, o.questions), bins);
     }
@@ -125,7 +127,7 @@ std::optional<RegressionResult> regression_trial(Family family, uint64_t seed, c
   for (size_t k = 0; k < counts.size(); ++k) {
     double error = 0, ls = 0, online = 0, descent = 0;
     for (int64_t t = 0; t < o.tasks; ++t) {
-      const RegressionTask task = task_of(o, measuring, t).first(size_t(counts[k]));
+      const RegressionTask task = task_of(o, RegressionUse::measuring, t).first(size_t(counts[k]));
       const std::vector<double> a = model_answers(learner, task, bins);
       error += mean_squared(a, task.asked_y) / double(o.tasks);
       ls += mean_squared(a, least_squares(task)) / double(o.tasks);

@@ -10,17 +10,17 @@
 namespace triarch {
 namespace {
 
-using Seeds = std::span<const RegressionResult>;
+using RegressionSeeds = std::span<const RegressionResult>;
 using Curve = std::vector<double> RegressionResult::*;
 
-std::vector<double> at(Seeds seeds, Curve curve, size_t k) {
+std::vector<double> at(RegressionSeeds seeds, Curve curve, size_t k) {
   std::vector<double> out;
   for (const RegressionResult& r : seeds) out.push_back((r.*curve)[k]);
   return out;
 }
 
 // Mean over numbers of pairs, of each seed.
-std::vector<double> whole(Seeds seeds, Curve curve) {
+std::vector<double> whole(RegressionSeeds seeds, Curve curve) {
   std::vector<double> out;
   for (const RegressionResult& r : seeds) out.push_back(mean(r.*curve));
   return out;
@@ -41,7 +41,7 @@ StudyReport regression_report(const RegressionOptions& o, const RegressionMethod
       "Ding et al. 2023 (arXiv 2308.06912): prefix LMs converge to least squares, causal ones follow online gradient "
       "descent and underperform in all their settings; Garg et al. 2022 (arXiv 2208.01066).";
   const std::vector<int64_t> counts = o.counts();
-  const std::vector<Seeds> families = grouped(results, [](const RegressionResult& x) { return x.family; });
+  const std::vector<RegressionSeeds> families = grouped(results, [](const RegressionResult& x) { return x.family; });
 
   StudyTable errors{"Mean squared error by number of pairs (1: nothing known)", {"pairs"}, {}};
   StudyTable nearest{"Whose answers are theirs: mean squared distance",
@@ -53,7 +53,7 @@ StudyReport regression_report(const RegressionOptions& o, const RegressionMethod
       {"online descent", &methods.online},
       {"one step", &methods.descent},
       {fmt::format("{} steps", o.layers), &methods.steps}};
-  for (const Seeds& f : families) {
+  for (const RegressionSeeds& f : families) {
     errors.head.push_back(title_of(f.front().family));
     for (size_t k = 0; k < counts.size(); ++k) {
       nearest.rows.push_back({title_of(f.front().family), std::to_string(counts[k])});
@@ -77,7 +77,7 @@ StudyReport regression_report(const RegressionOptions& o, const RegressionMethod
   }
   for (size_t k = 0; k < counts.size(); ++k) {
     std::vector<std::string> row = {std::to_string(counts[k])};
-    for (const Seeds& f : families) row.push_back(over_seeds(at(f, &RegressionResult::error, k), "{:.3f}"));
+    for (const RegressionSeeds& f : families) row.push_back(over_seeds(at(f, &RegressionResult::error, k), "{:.3f}"));
     if (families.size() == 2) {
       row.push_back(over_seeds(
           minus(at(families[0], &RegressionResult::error, k), at(families[1], &RegressionResult::error, k)), "{:.3f}"));
@@ -125,7 +125,7 @@ StudyReport regression_report(const RegressionOptions& o, const RegressionMethod
         counts.back(), mean(at(families[0], &RegressionResult::error, last)), a,
         mean(at(families[1], &RegressionResult::error, last)), b, methods.least_squares.back(), methods.online.back()));
   }
-  for (const Seeds& f : families) {
+  for (const RegressionSeeds& f : families) {
     const auto to_online =
         minus(whole(f, &RegressionResult::from_online), whole(f, &RegressionResult::from_least_squares));
     r.findings.push_back(fmt::format(

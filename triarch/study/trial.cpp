@@ -204,7 +204,8 @@ class Trial {
   }
 
   // With so many points of its curve.
-  void learn(const Curriculum& curriculum, double rate, Counters& c, int64_t points, std::vector<CurvePoint>& curve) {
+  void learn(const Curriculum& curriculum, double rate, TrialCounters& c, int64_t points,
+             std::vector<CurvePoint>& curve) {
     const int64_t steps = curriculum.steps();
     size_t state_bytes = 0;
     for (int64_t i = 0; i < steps; ++i) {
@@ -232,7 +233,7 @@ class Trial {
     }
   }
 
-  void point(const Counters& c, std::vector<CurvePoint>& curve) {
+  void point(const TrialCounters& c, std::vector<CurvePoint>& curve) {
     CurvePoint p;
     p.step = c.steps;
     p.tokens = c.tokens;

@@ -59,7 +59,7 @@ struct CurvePoint {
 };
 
 // What a stage of learning counted.
-struct Counters {
+struct TrialCounters {
   int64_t steps = 0, tokens = 0, targets = 0;
   int64_t examples = 0;  // prompts with their answers
   double flops = 0, seconds = 0;
@@ -76,7 +76,7 @@ struct Counters {
 };
 
 // Multitask prompted finetuning (Wang et al. 2022, section 2.2), and what is measured after it.
-struct Finetuned : Counters {
+struct Finetuned : TrialCounters {
   std::vector<double> suffix_losses;  // [items of the suffix set] nats; empty: it does not generate
   std::vector<TaskAnswers> answers;
   std::vector<ExactAnswers> exact;
@@ -84,7 +84,7 @@ struct Finetuned : Counters {
 
   template <class V>
   void fields(V& v) {
-    Counters::fields(v);
+    TrialCounters::fields(v);
     v("suffix_losses", suffix_losses, "nats of each second half");
     v("answers", answers, "to the tasks' questions");
     v("exact", exact, "answers of several tokens, token by token");
@@ -92,7 +92,7 @@ struct Finetuned : Counters {
   }
 };
 
-struct TrialResult : Counters {
+struct TrialResult : TrialCounters {
   std::string contender;
   uint64_t seed = 0;
   std::string failure;  // empty, or why it has no result: "diverged at step 12"
@@ -116,7 +116,7 @@ struct TrialResult : Counters {
     v("seed", seed, "of weights, order and corruption");
     v("failure", failure, "why there is no result");
     v("parameters", parameters, "weights of the model");
-    Counters::fields(v);
+    TrialCounters::fields(v);
     v("peak_bytes", peak_bytes, "weights, gradients, moments and activations");
     v("own_loss", own_loss, "own objective, held out, nats per target");
     v("unigram_entropy", unigram_entropy, "entropy of the same targets' frequencies");

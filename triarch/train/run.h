@@ -46,7 +46,7 @@ struct Evaluation {
 Evaluation evaluate(Learner& learner, Loader loader, int64_t rows);
 
 // What a run has done so far; saved in its checkpoints.
-struct Counters {
+struct RunCounters {
   int64_t step = 0, tokens = 0, targets = 0;
   double flops = 0, seconds = 0;
   double last_validation = 0;
@@ -75,17 +75,17 @@ struct RunPlan {
 // What a run tells while it works. All may be empty.
 struct RunEvents {
   struct Step {
-    const Counters& counters;
+    const RunCounters& counters;
     const RunPlan& plan;
     double share = 0;  // of the run done
     double loss = 0, learning_rate = 0, gradient_norm = 0, tokens_per_second = 0;
   };
   std::function<void(const Step&)> step;    // every step
   std::function<void()> pausing, going_on;  // around what is no training: evaluation, samples, saving
-  std::function<void(const Counters&, const Evaluation&, bool last)> evaluated;
+  std::function<void(const RunCounters&, const Evaluation&, bool last)> evaluated;
   std::function<void(const std::filesystem::path& checkpoint)> saved;
   // Text of the model's own making, from its present weights; shown and recorded.
-  std::function<std::string(Model&, const Counters&)> sample;
+  std::function<std::string(Model&, const RunCounters&)> sample;
   std::function<void(const std::string&)> sampled;
 };
 
@@ -100,7 +100,7 @@ class Run {
 
   const TrainConfig& config() const { return config_; }
   const RunData& data() const { return data_; }
-  const Counters& counters() const { return counters_; }
+  const RunCounters& counters() const { return counters_; }
   Learner& learner() { return *learner_; }
   const std::filesystem::path& folder() const { return folder_; }
   // What a person should know about a resumed run; empty if nothing.
@@ -134,7 +134,7 @@ class Run {
   std::unique_ptr<Task> task_;
   std::unique_ptr<Loader> loader_;
   size_t phase_ = 0;  // phases entered
-  Counters counters_;
+  RunCounters counters_;
   RunPlan plan_;
   Evaluation result_;
   struct Record;

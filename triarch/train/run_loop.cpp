@@ -24,7 +24,7 @@ constexpr double kLastSamples = 0.95;  // after that share of a run the sample a
 // state.json of a training run.
 struct SavedState {
   RunState run;
-  Counters counters;
+  RunCounters counters;
   LoaderState loader;
   int64_t phase = 0;
   uint64_t data_hash = 0;
