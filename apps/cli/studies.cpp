@@ -95,7 +95,7 @@ Outcome forward_backward(const StudyOptions& o, const StudyWork& work) {
   expect_no_models(o);
   ForwardBackwardOptions options;
   options.text = o.text;
-  if (o.full) options.tokens = 1'000'000, options.seeds = 5, options.width = 128, options.layers = 4;
+  if (o.full) options.tokens = 500'000, options.width = 128, options.layers = 4;
   if (o.tokens > 0) options.tokens = o.tokens;
   return forward_backward_study(options, work);
 }
@@ -118,7 +118,7 @@ Outcome cost(const StudyOptions& o, const StudyWork& work) {
   options.text = o.text;
   options.watts = o.watts;
   if (o.full)
-    options.tokens = 1'500'000, options.seeds = 5, options.width = 128, options.layers = 4, options.items = 40;
+    options.tokens = 1'500'000, options.seeds = 3, options.width = 128, options.layers = 4, options.items = 40;
   if (o.tokens > 0) options.tokens = o.tokens;
   return cost_study(options, work);
 }
@@ -138,9 +138,9 @@ Outcome regression(const StudyOptions& o, const StudyWork& work) {
   expect_no_models(o);
   RegressionOptions options;
   if (o.full) {
-    work.say("takes", "about 4 hours on 2 cores");
+    work.say("takes", "about 2.5 hours on 2 cores");
     options.dimensions = 8, options.pairs = 32, options.questions = 20, options.width = 128, options.layers = 4,
-    options.steps = 10'000, options.seeds = 5;
+    options.steps = 10'000, options.seeds = 3;
   }
   return regression_study(options, work);
 }

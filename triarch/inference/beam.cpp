@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "triarch/base/error.h"
+#include "triarch/base/threads.h"
 #include "triarch/inference/sampling.h"
 #include "triarch/text/tokenizer.h"
 
@@ -45,19 +46,44 @@ bool decided(const Search& s, const BeamOptions& o) {
   return score_of(o, best.log_probability, tokens) <= s.ended.back().score;
 }
 
-// One token further: `logits` has a row per running beam.
-void extend(Search& s, const BeamOptions& o, const Specials& specials, const std::vector<std::vector<double>>& log_p) {
+// The likeliest next tokens of a row of logits, in log-probabilities, best first.
+struct Likeliest {
+  struct Token {
+    double log_probability;
+    int32_t id;
+  };
+  std::vector<Token> tokens;
+};
+
+// At most `count`, without those of `never`.
+Likeliest likeliest(std::span<const double> logits, size_t count, const std::vector<int32_t>& never) {
+  Likeliest out;
+  std::vector<Likeliest::Token>& best = out.tokens;
+  for (size_t id = 0; id < logits.size(); ++id) {
+    const double x = logits[id];
+    // Nearly all end here. Of equals the first is the better.
+    if ((best.size() == count && !(x > best.back().log_probability)) || !(x > -HUGE_VAL)) continue;
+    if (std::ranges::find(never, int32_t(id)) != never.end()) continue;
+    if (best.size() == count) best.pop_back();
+    const auto place = std::ranges::find_if(best, [&](const Likeliest::Token& t) { return t.log_probability < x; });
+    best.insert(place, {x, int32_t(id)});
+  }
+  const double all = logsumexp(logits);
+  for (Likeliest::Token& t : best) t.log_probability -= all;
+  return out;
+}
+
+// One token further, with the likeliest of each running beam.
+void extend(Search& s, const BeamOptions& o, const Specials& specials, std::span<const Likeliest> rows) {
   struct Step {
     double log_probability;
     size_t parent;
     int32_t id;
   };
   std::vector<Step> steps;
-  for (size_t b = 0; b < log_p.size(); ++b) {
+  for (size_t b = 0; b < rows.size(); ++b) {
     const double so_far = s.running[b].beam.log_probability;
-    for (size_t id = 0; id < log_p[b].size(); ++id) {
-      if (log_p[b][id] > -HUGE_VAL) steps.push_back({so_far + log_p[b][id], b, int32_t(id)});
-    }
+    for (const Likeliest::Token& t : rows[b].tokens) steps.push_back({so_far + t.log_probability, b, t.id});
   }
   const size_t kept = std::min(steps.size(), size_t(2 * o.beams));
   std::partial_sort(steps.begin(), steps.begin() + ptrdiff_t(kept), steps.end(), [](const Step& a, const Step& b) {
@@ -139,15 +165,16 @@ std::vector<std::vector<Beam>> beam_search(Session& session, const Specials& spe
       for (const Search::Running& r : s.running) nexts.push_back({r.slot, r.beam.ids.back()});
     }
     const Logits logits = session.advance(begins, nexts);
-    int64_t begun = 0, going = int64_t(begins.size());
+    std::vector<Likeliest> rows(size_t(logits.rows));
+    parallel(logits.rows, [&](int64_t row, int) {
+      rows[size_t(row)] = likeliest(logits.row(row), size_t(2 * options.beams), never);
+    });
+    size_t begun = 0, going = begins.size();
     for (Search& s : active) {
-      std::vector<std::vector<double>> log_p;
-      for (size_t b = 0; b < s.running.size(); ++b) {
-        log_p.push_back(log_softmax(logits.row(s.fresh ? begun++ : going++)));
-        suppress(log_p.back(), never);
-      }
+      const std::span<const Likeliest> mine = std::span(rows).subspan(s.fresh ? begun : going, s.running.size());
+      (s.fresh ? begun : going) += s.running.size();
       s.fresh = false;
-      extend(s, options, specials, log_p);
+      extend(s, options, specials, mine);
       if (s.running.empty()) continue;
       place(s, session);
       const bool full =

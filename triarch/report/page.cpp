@@ -131,7 +131,7 @@ std::string page_of(const std::string& title, const std::string& body, std::stri
   return fmt::format(
       "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
       "content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n"
-      "<main>\n{}</main>\n<script type=\"application/record\" id=\"report\">{}</script>\n{}</body>\n</html>\n",
+      "<main>\n{}</main>\n<script type=\"application/json\" id=\"report\">{}</script>\n{}</body>\n</html>\n",
       escaped(title), page_css(), body, record, code);
 }
 

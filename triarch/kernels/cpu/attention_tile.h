@@ -125,14 +125,8 @@ void product(int64_t rows, int64_t k, const float* a, int64_t lda, const float* 
 }
 
 // One step of a transposition: neighbours at distance D change places across the diagonal.
-template <int... L>
-struct Lanes {};
-template <int N>
-constexpr auto lanes() {
-  return Lanes<__integer_pack(N)...>{};
-}
 template <int D, int... L>
-[[gnu::always_inline]] inline void exchange(Vec& a, Vec& b, Lanes<L...>) {
+[[gnu::always_inline]] inline void exchange(Vec& a, Vec& b, std::integer_sequence<int, L...>) {
   const Vec low = __builtin_shufflevector(a, b, ((L & D) ? kWidth + L - D : L)...);
   b = __builtin_shufflevector(a, b, ((L & D) ? kWidth + L : L + D)...);
   a = low;
@@ -141,7 +135,7 @@ template <int D>
 [[gnu::always_inline]] inline void exchange_all(Vec* v) {
 #pragma GCC unroll 16
   for (int i = 0; i < kWidth; ++i) {
-    if (!(i & D)) exchange<D>(v[i], v[i + D], lanes<kWidth>());
+    if (!(i & D)) exchange<D>(v[i], v[i + D], AllLanes{});
   }
 }
 // to[j][i] = from[i][j] on blocks of kWidth x kWidth words; rows and cols are multiples of kWidth.
@@ -160,24 +154,6 @@ inline void transpose(int64_t rows, int64_t cols, const float* from, int64_t fro
       for (int r = 0; r < kWidth; ++r) store(to + (j + r) * to_stride + i, v[r]);
     }
   }
-}
-
-// One step of sums_of: lanes at distance D are added, pairs of vectors becoming one.
-template <int D, int... L>
-[[gnu::always_inline]] inline void add_pairs(Vec* v, Lanes<L...>) {
-#pragma GCC unroll 16
-  for (int i = 0; i < D; ++i) {
-    const Vec a = v[i], b = v[i + D];
-    v[i] = __builtin_shufflevector(a, b, ((L & D) ? kWidth + L : L)...) +
-           __builtin_shufflevector(a, b, ((L & D) ? kWidth + L - D : L + D)...);
-  }
-  if constexpr (D > 1) add_pairs<D / 2>(v, Lanes<L...>{});
-}
-
-// Element i is the sum of v[i]'s elements.
-[[gnu::always_inline]] inline Vec sums_of(Vec* v) {
-  add_pairs<kWidth / 2>(v, lanes<kWidth>());
-  return v[0];
 }
 
 template <class T>

@@ -290,7 +290,16 @@ void mirror(const Product<A, C, B>& x) {
 template <class Slot, class A, class C, class B>
 void multiply_blocks(const Product<A, C, B>& x) {
   const Layout layout = layout_of<Slot>(x);
-  const int64_t most_cols = larger(kBlock, kStripSlots / (layout.slots * layout.k_blocks + 1) / kBlock * kBlock);
+  const int64_t slots = layout.slots * layout.k_blocks + 1;
+  if (x.m <= kUnitRows && !x.symmetric) {
+    // Packing b is much of the work. Each unit packs what it multiplies, and finds it in its second-level cache.
+    const int64_t most = larger(kCols, smaller(kNear / 2 / slots, divide_up(x.n, kMinimumUnits)) / kCols * kCols);
+    parallel(divide_up(x.n, most), [&](int64_t unit, int) {
+      multiply_strip<Slot>(x, layout, unit * most, smaller(most, x.n - unit * most));
+    });
+    return;
+  }
+  const int64_t most_cols = larger(kBlock, kStripSlots / slots / kBlock * kBlock);
   for (int64_t col = 0; col < x.n; col += most_cols) {
     multiply_strip<Slot>(x, layout, col, smaller(most_cols, x.n - col));
   }

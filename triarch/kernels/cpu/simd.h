@@ -102,6 +102,27 @@ template <class T>
 #endif
 }
 
+// The numbers of lanes, as a pack of the functions that take one.
+using AllLanes = std::make_integer_sequence<int, kWidth>;
+
+// One step of sums_of: lanes at distance D are added, pairs of vectors becoming one.
+template <int D, int... L>
+[[gnu::always_inline]] inline void add_pairs(Vec* v, std::integer_sequence<int, L...>) {
+#pragma GCC unroll 16
+  for (int i = 0; i < D; ++i) {
+    const Vec a = v[i], b = v[i + D];
+    v[i] = __builtin_shufflevector(a, b, ((L & D) ? kWidth + L : L)...) +
+           __builtin_shufflevector(a, b, ((L & D) ? kWidth + L - D : L + D)...);
+  }
+  if constexpr (D > 1) add_pairs<D / 2>(v, std::integer_sequence<int, L...>{});
+}
+
+// Element i is the sum of v[i]'s elements.
+[[gnu::always_inline]] inline Vec sums_of(Vec* v) {
+  add_pairs<kWidth / 2>(v, AllLanes{});
+  return v[0];
+}
+
 // Element i of the result is element (i + distance) mod kWidth of v.
 template <int distance, int... i>
 [[gnu::always_inline]] inline Vec rotate(Vec v, std::integer_sequence<int, i...>) {
@@ -110,13 +131,13 @@ template <int distance, int... i>
 // Sums in a fixed order: halves are added until one is left.
 template <int half = kWidth / 2>
 [[gnu::always_inline]] inline float sum(Vec v) {
-  v += rotate<half>(v, std::make_integer_sequence<int, kWidth>{});
+  v += rotate<half>(v, AllLanes{});
   if constexpr (half > 1) return sum<half / 2>(v);
   return v[0];
 }
 template <int half = kWidth / 2>
 [[gnu::always_inline]] inline float largest(Vec v) {
-  v = max(v, rotate<half>(v, std::make_integer_sequence<int, kWidth>{}));
+  v = max(v, rotate<half>(v, AllLanes{}));
   if constexpr (half > 1) return largest<half / 2>(v);
   return v[0];
 }
