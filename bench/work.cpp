@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "triarch/base/error.h"
 #include "triarch/base/random.h"
 
 namespace triarch::bench {
@@ -29,6 +30,10 @@ int64_t uneven(const Config& c, int64_t i) {
 Work make_work(const Config& c, const std::string& name) {
   const std::string family = name.substr(0, name.find("_uneven"));
   const bool is_uneven = family != name, both = family == "encoder_decoder", encoder = family == "encoder";
+  require(
+      (!is_uneven || name == family + "_uneven") && (both || encoder || (family == "causal" && !is_uneven)),
+      "bench: expected a family causal, encoder, encoder_uneven, encoder_decoder or encoder_decoder_uneven, found '{}'",
+      name);
   Work w;
   w.spec = preset(both      ? "t5"
                   : encoder ? "bert"

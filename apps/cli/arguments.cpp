@@ -29,11 +29,9 @@ Argument Arguments::add_option(const std::string& names, int64_t& value, const s
   CLI::Option* option = app_.add_option_function<std::string>(
       names,
       [&value, names](const std::string& text) {
-        __int128 number;
-        if (!detail::parse_integer(text, number) || number > INT64_MAX || number < INT64_MIN) {
-          throw CLI::ConversionError(fmt::format("{}: expected a whole number, found '{}'", names, text));
-        }
-        value = int64_t(number);
+        if (detail::parse_value(text, value)) return;
+        throw CLI::ConversionError(
+            fmt::format("{}: expected {}, found '{}'", names, detail::type_name<int64_t>(), text));
       },
       help);
   option->type_name("INT")->default_function([&value] { return std::to_string(value); });

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <iostream>
 #include <new>
+#include <string_view>
+#include <utility>
 
 #include "apps/cli/command.h"
 #include "triarch/base/threads.h"
@@ -41,8 +43,8 @@ constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
     {"--num-train-epochs", "a run's length is --max-tokens, --max-seconds or --steps"},
     {"--batch-size", "batches are counted in tokens: --batch-rows, times --accumulation"},
     {"--per-device-train-batch-size", "batches are counted in tokens: --batch-rows, times --accumulation"},
-    {"--fp16", "--precision bfloat16"},
-    {"--bf16", "--precision bfloat16"},
+    {"--fp16", "half precision is --precision bfloat16"},
+    {"--bf16", "half precision is --precision bfloat16"},
     {"--device", "it runs on the processor; --threads says on how much of it"},
 };
 
@@ -107,8 +109,9 @@ int run(int count, char** values) {
     const auto elsewhere = std::ranges::find(kElsewhere, word, &std::pair<std::string_view, std::string_view>::first);
     fail(ExitCode::usage, "{}'{}' is not known here{}; see `{} --help`",
          where == &app ? std::string() : where->get_name() + ": ", word,
-         elsewhere != std::end(kElsewhere) && where->get_name() == "train" ? fmt::format("; {}", elsewhere->second)
-                                                                           : did_you_mean(word, known),
+         elsewhere != std::end(kElsewhere) && (where->get_name() == "train" || where->get_name() == "finetune")
+             ? fmt::format("; {}", elsewhere->second)
+             : did_you_mean(word, known),
          where == &app ? std::string("triarch") : "triarch " + where->get_name());
   } catch (const CLI::Success& e) {  // --help, --version
     return app.exit(e, std::cout, std::cerr);

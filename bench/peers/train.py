@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Training steps of PyTorch at the sizes that triarch's bench uses: forward, backward, clip, fused AdamW.
 
-    python bench/peers/train.py [--configs A B C] [--families causal encoder encoder_decoder]
+    python bench/peers/train.py [--configs A B C] [--families causal encoder encoder_decoder encoder_uneven ...]
                                 [--precisions float32 bfloat16] [--modes eager compiled] [--steps 7]
 
 prints one JSON line per configuration: the median step in ms over interleaved rounds, tokens/s and GFLOP/s.

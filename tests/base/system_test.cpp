@@ -61,7 +61,7 @@ TEST(Human, Numbers) {
   EXPECT_EQ(parse_duration("3min"), 180);
   EXPECT_EQ(parse_duration("1m30s"), 90);
   EXPECT_EQ(parse_duration("1h 2min 3s"), 3723);
-  for (const char* wrong : {"", "s", "3", "3 tokens", "nan s", "1s2m", "1m2m", "1m30", "1m-"})
+  for (const char* wrong : {"", "s", "3", "3 tokens", "nan s", "1s2m", "1m2m", "1m30", "1m-", "1h-30m", "-5m"})
     EXPECT_FALSE(parse_duration(wrong)) << wrong;
   EXPECT_EQ(human_count(0), "0");
   EXPECT_EQ(human_count(999), "999");

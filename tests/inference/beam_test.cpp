@@ -145,5 +145,17 @@ TEST(Beam, SaysWhatIsWrong) {
   EXPECT_THROW(beam_search(session, kWords.specials(), {&prompt, 1}, o), Error);
 }
 
+TEST(Beam, ADivergedModelIsAnError) {
+  const auto model = random_model(tiny_spec(some()[0], kWords.vocabulary()), Precision::float32(), 5);
+  for (Parameter& p : model->parameters().all()) {
+    if (p.kind == ParameterKind::vector) p.value.data<float>()[0] = NAN;
+  }
+  model->parameters().refresh();
+  Session session(*model, kWords.specials(), {.slots = 2, .rows = 20});
+  const Ids source = words(5, 2);
+  const Prompt prompt{source, {}};
+  EXPECT_THROW(beam_search(session, kWords.specials(), {&prompt, 1}, {.beams = 2, .max_tokens = 3}), Error);
+}
+
 }  // namespace
 }  // namespace triarch

@@ -64,7 +64,7 @@ std::optional<double> parse_duration(std::string_view text) {
   do {
     double number;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc()) return std::nullopt;
+    if (error != std::errc() || number < 0) return std::nullopt;
     text.remove_prefix(size_t(end - text.data()));
     skip_spaces();
     const std::string_view unit = text.substr(0, text.find_first_not_of("dhmins"));

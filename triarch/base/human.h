@@ -12,7 +12,8 @@ namespace triarch {
 std::string human_count(double count);       // 950, 61k, 4.2M, 1.3G
 std::string human_bytes(double bytes);       // 950 B, 310 MB, 1.2 GB (powers of 1000)
 std::string human_duration(double seconds);  // 0.8s, 12s, 2:41, 1:02:03, 3d 04:05
-// Seconds of 90s, 3m (or 3min), 1.5h or 2d, spaces aside; nothing if it is no such time.
+// Seconds of 90s, 3m (or 3min), 1.5h, 2d or several of these, larger first: 1h30m; spaces aside; nothing if it is no
+// such time.
 std::optional<double> parse_duration(std::string_view text);
 std::string sentence_case(std::string text);  // with a capital first letter
 // "a, b and c".

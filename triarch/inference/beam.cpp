@@ -46,35 +46,32 @@ bool decided(const Search& s, const BeamOptions& o) {
   return score_of(o, best.log_probability, tokens) <= s.ended.back().score;
 }
 
-// The likeliest next tokens of a row of logits, in log-probabilities, best first.
-struct Likeliest {
-  struct Token {
-    double log_probability;
-    int32_t id;
-  };
-  std::vector<Token> tokens;
+struct Likely {
+  double log_probability;
+  int32_t id;
 };
 
-// At most `count`, without those of `never`.
-Likeliest likeliest(std::span<const double> logits, size_t count, const std::vector<int32_t>& never) {
-  Likeliest out;
-  std::vector<Likeliest::Token>& best = out.tokens;
+// The likeliest tokens after a row of logits, best first, at most `count` and none of `never`; none at all where the
+// logits are not finite.
+std::vector<Likely> likeliest(std::span<const double> logits, size_t count, const std::vector<int32_t>& never) {
+  const double all = logsumexp(logits);
+  if (!std::isfinite(all)) return {};
+  std::vector<Likely> best;
   for (size_t id = 0; id < logits.size(); ++id) {
     const double x = logits[id];
     // Nearly all end here. Of equals the first is the better.
     if ((best.size() == count && !(x > best.back().log_probability)) || !(x > -HUGE_VAL)) continue;
     if (std::ranges::find(never, int32_t(id)) != never.end()) continue;
     if (best.size() == count) best.pop_back();
-    const auto place = std::ranges::find_if(best, [&](const Likeliest::Token& t) { return t.log_probability < x; });
+    const auto place = std::ranges::find_if(best, [&](const Likely& t) { return t.log_probability < x; });
     best.insert(place, {x, int32_t(id)});
   }
-  const double all = logsumexp(logits);
-  for (Likeliest::Token& t : best) t.log_probability -= all;
-  return out;
+  for (Likely& t : best) t.log_probability -= all;
+  return best;
 }
 
 // One token further, with the likeliest of each running beam.
-void extend(Search& s, const BeamOptions& o, const Specials& specials, std::span<const Likeliest> rows) {
+void extend(Search& s, const BeamOptions& o, const Specials& specials, std::span<const std::vector<Likely>> rows) {
   struct Step {
     double log_probability;
     size_t parent;
@@ -83,7 +80,7 @@ void extend(Search& s, const BeamOptions& o, const Specials& specials, std::span
   std::vector<Step> steps;
   for (size_t b = 0; b < rows.size(); ++b) {
     const double so_far = s.running[b].beam.log_probability;
-    for (const Likeliest::Token& t : rows[b].tokens) steps.push_back({so_far + t.log_probability, b, t.id});
+    for (const Likely& t : rows[b]) steps.push_back({so_far + t.log_probability, b, t.id});
   }
   const size_t kept = std::min(steps.size(), size_t(2 * o.beams));
   std::partial_sort(steps.begin(), steps.begin() + ptrdiff_t(kept), steps.end(), [](const Step& a, const Step& b) {
@@ -165,13 +162,16 @@ std::vector<std::vector<Beam>> beam_search(Session& session, const Specials& spe
       for (const Search::Running& r : s.running) nexts.push_back({r.slot, r.beam.ids.back()});
     }
     const Logits logits = session.advance(begins, nexts);
-    std::vector<Likeliest> rows(size_t(logits.rows));
+    std::vector<std::vector<Likely>> rows(size_t(logits.rows));
     parallel(logits.rows, [&](int64_t row, int) {
       rows[size_t(row)] = likeliest(logits.row(row), size_t(2 * options.beams), never);
     });
+    for (const std::vector<Likely>& row : rows) {
+      require(!row.empty(), "beam search: no token has a probability; the model has diverged");
+    }
     size_t begun = 0, going = begins.size();
     for (Search& s : active) {
-      const std::span<const Likeliest> mine = std::span(rows).subspan(s.fresh ? begun : going, s.running.size());
+      const auto mine = std::span<const std::vector<Likely>>(rows).subspan(s.fresh ? begun : going, s.running.size());
       (s.fresh ? begun : going) += s.running.size();
       s.fresh = false;
       extend(s, options, specials, mine);

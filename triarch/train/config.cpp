@@ -12,7 +12,7 @@ namespace triarch {
 Precision resolve(PrecisionChoice choice) {
   switch (choice) {
     case PrecisionChoice::automatic:
-      return kernels::has_avx512_bf16() || kernels::has_amx_bf16() ? Precision::bfloat16() : Precision::float32();
+      return kernels::has_avx512_bf16() ? Precision::bfloat16() : Precision::float32();
     case PrecisionChoice::float32:
       return Precision::float32();
     case PrecisionChoice::bfloat16:

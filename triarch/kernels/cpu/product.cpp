@@ -1,12 +1,14 @@
 // The matrix product: b is packed once, a strip of columns at a time, and read by all units; a unit is a block of rows
-// of c. It packs its part of a, unless the micro-kernel reads that where it is, and runs over all pairs of panels. Few
-// rows times transposed weights (decoding) go through a kernel of their own that reads the weights where they are.
+// of c. It packs its part of a, unless the micro-kernel reads that where it is, and runs over all pairs of panels. With
+// few rows each unit is a strip of its own. Up to eight rows times transposed weights (decoding) go through a kernel
+// that reads the weights where they are.
 #include "triarch/kernels/product.h"
 
 #include <type_traits>
 
 #include "triarch/base/threads.h"
 #include "triarch/kernels/cpu/activation_math.h"
+#include "triarch/kernels/cpu/product_panels.h"
 #include "triarch/kernels/cpu/product_tile.h"
 #include "triarch/kernels/cpu/walk.h"
 #include "triarch/kernels/scratch.h"
@@ -21,7 +23,8 @@ namespace {
 constexpr int64_t kDepth = 256;
 constexpr int64_t kBlock = 256;
 constexpr int64_t kStripSlots = 1 << 20;
-constexpr int64_t kNear = 1 << 17;  // floats of an operand that are near enough to be read across their rows
+constexpr int64_t kNear = 1 << 17;       // floats of an operand that are near enough to be read across their rows
+constexpr int64_t kOwnFloats = 1 << 16;  // of b that a unit packs for itself
 constexpr int64_t kUnitRows = 128;
 constexpr int64_t kMinimumRows = 32;
 constexpr int64_t kMinimumCols = 64;
@@ -33,7 +36,7 @@ constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int64_t larger(int64_t a, int64_t b) { return a < b ? b : a; }
 
 thread_local Scratch unit_scratch;    // of the unit that a thread runs
-thread_local Scratch shared_scratch;  // of the calling thread, read by all units
+thread_local Scratch shared_scratch;  // of the thread that packs b, read by all units of a strip
 
 // c[row.., col..] from the scaled sums of a tile, [rows][kCols]; `scales` are those of its columns, if they have some.
 template <class A, class C, class B>
@@ -134,7 +137,8 @@ void pack_b(const Product<A, C, B>& x, const Layout& layout, int64_t block_k, in
   }
 }
 
-// Rows of a from `row` on become panels, `begin` as for pack_columns: all of a unit, or one.
+// Rows of a become panels: of a transposed a `panels` at once, `begin` and `readable` as for pack_columns; else one, of
+// the rows begin[0] to begin[1].
 template <class Slot, class A>
 void pack_a(const A* a, int64_t stride, bool transposed, int64_t readable, int64_t k, const Layout& layout,
             const int* begin, int panels, float* packed) {
@@ -291,12 +295,12 @@ template <class Slot, class A, class C, class B>
 void multiply_blocks(const Product<A, C, B>& x) {
   const Layout layout = layout_of<Slot>(x);
   const int64_t slots = layout.slots * layout.k_blocks + 1;
-  if (x.m <= kUnitRows && !x.symmetric) {
-    // Packing b is much of the work. Each unit packs what it multiplies, and finds it in its second-level cache.
-    const int64_t most = larger(kCols, smaller(kNear / 2 / slots, divide_up(x.n, kMinimumUnits)) / kCols * kCols);
-    parallel(divide_up(x.n, most), [&](int64_t unit, int) {
-      multiply_strip<Slot>(x, layout, unit * most, smaller(most, x.n - unit * most));
-    });
+  // With few rows packing b is much of the work: each unit packs what it multiplies, and finds it in its second-level
+  // cache. Not where a, which each unit packs too, is larger.
+  const int64_t own = smaller(kOwnFloats / slots, divide_up(x.n, kMinimumUnits)) / kCols * kCols;
+  if (x.m <= kUnitRows && x.b_transposed && !x.symmetric && own >= (layout.a_in_place ? kCols : larger(x.m, kCols))) {
+    parallel(divide_up(x.n, own),
+             [&](int64_t unit, int) { multiply_strip<Slot>(x, layout, unit * own, smaller(own, x.n - unit * own)); });
     return;
   }
   const int64_t most_cols = larger(kBlock, kStripSlots / slots / kBlock * kBlock);

@@ -1,8 +1,8 @@
-// Packing for the matrix product. A panel is a strip of a (kRows rows at most) or of b (kCols columns) over a range of
-// k, laid out as [slots of k][lanes] of 4 bytes, so that the micro-kernel reads it in order; lanes are whole vectors,
-// because stores that cross cache lines cost more than the padding. A slot is one k as a float (bfloat16 converted
-// here), or two neighbouring k as a pair of bfloat16, which is what AVX512_BF16 and AMX multiply. AMX reads panels of a
-// the other way round: [rows][slots of k]. Included only by kernels/cpu/product.cpp.
+// Packing for the matrix product. A panel is a strip of a (kMostRows rows at most) or of b (kCols columns) over a range
+// of k, laid out as [slots of k][lanes] of 4 bytes, so that the micro-kernel reads it in order; lanes are whole
+// vectors, because stores that cross cache lines cost more than the padding. A slot is one k as a float (bfloat16
+// converted here), or two neighbouring k as a pair of bfloat16, which is what AVX512_BF16 and AMX multiply. AMX reads
+// panels of a the other way round: [rows][slots of k]. Included only by kernels/cpu/product.cpp.
 #pragma once
 
 #include "triarch/kernels/cpu/simd.h"

@@ -1,5 +1,5 @@
-// The micro-kernels of the matrix product: a tile of at most kRows x kCols sums, held in registers over a range of k.
-// Included only by kernels/cpu/product.cpp.
+// The micro-kernels of the matrix product: a tile of at most kMostRows x kCols sums, held in registers over a range of
+// k. Included only by kernels/cpu/product.cpp.
 #pragma once
 
 #include "triarch/kernels/cpu/amx.h"
@@ -127,7 +127,7 @@ Multiply multiply_for(int rows) {
 }
 
 // What a kind of slots takes: the most rows of a tile, what k is cut into multiples of, whether panels of a are rows of
-// slots, the state of a unit, and the micro-kernel for 1 to kRows rows.
+// slots, the state of a unit, and the micro-kernel for 1 to kMostRows rows.
 template <class Slot>
 struct MicroKernel {
   static constexpr int kMostRows = kRows, kChunk = Slot::kStep;
