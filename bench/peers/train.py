@@ -210,7 +210,7 @@ def parse():
     args = p.parse_args()
     if args.steps < 5:
         p.error(f"--steps: expected at least 5 for a median, found {args.steps}")
-    if "shipped" in args.modes and not all(f.startswith("encoder") and "decoder" not in f for f in args.families):
+    if "shipped" in args.modes and not set(args.families) <= {"encoder", "encoder_uneven"}:
         p.error("--modes shipped: expected --families encoder or encoder_uneven; the others have one loss")
     one = all(len(x) == 1 for x in (args.configs, args.families, args.precisions, args.modes))
     if args.serve and not one:
