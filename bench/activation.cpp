@@ -13,24 +13,27 @@ void add(Activation f, const std::string& activation, int64_t rows, int64_t cols
   const std::string name = activation + "/" + type_name<T>() + "/" + std::to_string(rows) + "x" + std::to_string(cols);
   const double matrix = double(rows * cols) * sizeof(T);
   struct Buffers {
-    std::vector<T> in, out, din;
+    std::vector<T> in, out, din, again;
   };
   const auto prepare = [=] {
-    return std::make_shared<Buffers>(
-        Buffers{values<T>(rows * 2 * cols, 1), values<T>(rows * cols, 2), values<T>(rows * 2 * cols, 3)});
+    return std::make_shared<Buffers>(Buffers{values<T>(rows * 2 * cols, 1), values<T>(rows * cols, 2),
+                                             values<T>(rows * 2 * cols, 3), values<T>(rows * cols, 4)});
   };
   add_walk("gated_forward/" + name, 3 * matrix, [=] {
     const auto b = prepare();
     return [=] { gated_forward(GatedForward<T>{rows, cols, b->in.data(), b->out.data(), f}); };
   });
-  add_walk("gated_backward/" + name, 5 * matrix, [=] {
-    const auto b = prepare();
-    return [=] { gated_backward(GatedBackward<T>{rows, cols, b->in.data(), b->out.data(), b->din.data(), f}); };
-  });
-  add_walk("activation_backward/" + name, 3 * matrix, [=] {
+  add_walk("gated_backward/" + name, 6 * matrix, [=] {
     const auto b = prepare();
     return [=] {
-      activation_backward(ActivationBackward<T>{rows, cols, b->in.data(), b->out.data(), b->din.data(), f});
+      gated_backward(GatedBackward<T>{rows, cols, b->in.data(), b->out.data(), b->din.data(), b->again.data(), f});
+    };
+  });
+  add_walk("activation_backward/" + name, 4 * matrix, [=] {
+    const auto b = prepare();
+    return [=] {
+      activation_backward(
+          ActivationBackward<T>{rows, cols, b->in.data(), b->out.data(), b->din.data(), b->again.data(), f});
     };
   });
 }

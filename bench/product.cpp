@@ -113,10 +113,11 @@ void add(const std::string& name, Way way, int64_t rows, int64_t out, int64_t in
       add(name + "weight_gradient", Way::weight_gradient, c.rows, layer.out, layer.in);
     }
   }
-  // Weights from memory (a vocabulary head of 124M parameters' GPT-2) and from the last-level cache.
+  // Weights from memory (the vocabulary head of a GPT-2 of 124M parameters) and from the last-level cache.
   for (const int64_t rows : {1, 4, 8, 16, 32, 64, 128}) {
     add(fmt::format("decode/{}x50304x768", rows), Way::forward, rows, 50304, 768);
     add(fmt::format("decode/{}x1024x256", rows), Way::forward, rows, 1024, 256);
+    add(fmt::format("decode/{}x768x3072", rows), Way::forward, rows, 768, 3072);
   }
   return true;
 }();

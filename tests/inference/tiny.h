@@ -134,12 +134,7 @@ inline Logits uncached(const Model& model, const Specials& specials, const Ids& 
   Context ctx{arena, nullptr, model.parameters().precision()};
   Var memory;
   if (spec.has_encoder()) memory = model.encode(ctx, encoder);
-  const Tensor t = model.logits(ctx, model.decode(ctx, decoder, memory, encoder.segments), wanted);
-  Logits out{t.rows(), t.cols(), {}};
-  for (int64_t i = 0; i < t.rows() * t.cols(); ++i) {
-    out.values.push_back(t.dtype() == DType::f64 ? t.data<double>()[i] : double(t.data<float>()[i]));
-  }
-  return out;
+  return Logits(model.logits(ctx, model.decode(ctx, decoder, memory, encoder.segments), wanted));
 }
 
 inline double difference(std::span<const double> a, std::span<const double> b) {

@@ -1,6 +1,7 @@
 #include "triarch/kernels/activation.h"
 
 #include "tests/kernels/check.h"
+#include "triarch/kernels/reference/activation_math.h"
 
 namespace triarch::kernels::test {
 namespace {
@@ -23,17 +24,23 @@ Values run_forward(Shape s, Activation f, const Values& in_values) {
 template <class T>
 Values run_backward(Shape s, Activation f, const Values& in_values, const Values& dout_values) {
   auto in = as<T>(in_values), dout = as<T>(dout_values);
-  std::vector<T> din(in.size());
-  gated_backward(GatedBackward<T>{s.rows, s.cols, in.data(), dout.data(), din.data(), f});
+  std::vector<T> din(in.size()), without(in.size()), out(dout.size());
+  gated_backward(GatedBackward<T>{s.rows, s.cols, in.data(), dout.data(), din.data(), out.data(), f});
+  gated_backward(GatedBackward<T>{s.rows, s.cols, in.data(), dout.data(), without.data(), nullptr, f});
+  EXPECT_EQ(doubles(din), doubles(without));
+  EXPECT_EQ(doubles(out), run_forward<T>(s, f, in_values));  // made again to the bit
   return doubles(din);
 }
 template <class T>
 Values run_activation_backward(Shape s, Activation f, const Values& pre_values, const Values& dout_values) {
   auto pre = as<T>(pre_values), dout = as<T>(dout_values);
-  std::vector<T> din(pre.size());
-  activation_backward(ActivationBackward<T>{s.rows, s.cols, pre.data(), dout.data(), din.data(), f});
-  activation_backward(ActivationBackward<T>{s.rows, s.cols, pre.data(), dout.data(), dout.data(), f});  // in place
-  EXPECT_EQ(doubles(din), doubles(dout));
+  std::vector<T> din(pre.size()), out(pre.size());
+  activation_backward(ActivationBackward<T>{s.rows, s.cols, pre.data(), dout.data(), din.data(), out.data(), f});
+  activation_backward(ActivationBackward<T>{s.rows, s.cols, pre.data(), dout.data(), dout.data(), nullptr, f});
+  EXPECT_EQ(doubles(din), doubles(dout));  // in place, without the value
+  Values want;
+  for (double x : doubles(pre)) want.push_back(reference::activate(f, x));
+  expect_close(doubles(out), want, tolerance<T>(), "value");
   return doubles(din);
 }
 

@@ -118,6 +118,37 @@ TEST(cross_entropy, ties_are_predicted_first_and_excluded_entries_count_nothing)
   });
 }
 
+template <class S>
+Values log_sums(const Values& values, int64_t rows) {
+  const auto z = as<S>(values);
+  std::vector<S> out(static_cast<size_t>(rows));
+  log_sum_exp(LogSumExp<S>{rows, int64_t(z.size()) / rows, z.data(), out.data()});
+  return doubles(out);
+}
+
+TEST(log_sum_exp, equals_reference) {
+  for (int64_t vocabulary : {1, 31, 33, 2049, 7001}) {
+    for (double scale : {1.0, 300.0}) {
+      Values z = normal_values(9 * vocabulary, 1, scale);
+      if (vocabulary > 1) z[0] = -std::numeric_limits<double>::infinity();
+      on_every_isa([&] { expect_close(log_sums<float>(z, 9), log_sums<double>(z, 9), 2e-6, "log sum"); });
+    }
+  }
+}
+
+TEST(log_sum_exp, what_is_not_finite_is_not_hidden) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  for (double bad : {std::numeric_limits<double>::quiet_NaN(), kInfinity}) {
+    for (size_t where : {size_t{0}, size_t{4999}}) {
+      Values z = normal_values(5000, 1);
+      z[where] = bad;
+      on_every_isa([&] { EXPECT_FALSE(std::isfinite(log_sums<float>(z, 1)[0])) << where; });
+      EXPECT_FALSE(std::isfinite(log_sums<double>(z, 1)[0]));
+    }
+  }
+  on_every_isa([&] { EXPECT_FALSE(std::isfinite(log_sums<float>(Values(40, -kInfinity), 1)[0])); });
+}
+
 TEST(cross_entropy, a_nan_or_infinity_is_not_hidden) {
   for (double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
     for (size_t where : {size_t{0}, size_t{16}, size_t{2998}, size_t{4999}}) {

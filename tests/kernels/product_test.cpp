@@ -191,6 +191,12 @@ TEST_F(ProductTest, LargeSizes) {
   check_types({.m = 67, .n = 96, .k = 600, .a_transposed = true, .b_transposed = false, .scale = 0.5f});
   for (const bool b_transposed : {false, true})
     check_types({.m = 33, .n = 3030, .k = 530, .b_transposed = b_transposed});
+  // Few rows of a, read by more than one unit: in several blocks of k, with everything that is done to the sums.
+  for (const int64_t m : {9, 16, 17, 32}) {
+    check_types({.m = m, .n = 1030, .k = 1601, .accumulate = true, .scale = 0.5f, .padding = 3});
+    check_types({.m = m, .n = 133, .k = 40, .bias = true, .pre_activation = true, .activation = Activation::gelu});
+  }
+  check_types({.m = 61, .n = 3200, .k = 770, .bias = true});
 }
 
 // Half of x x' or of x' x, mirrored, is bit by bit what the whole product gives.

@@ -25,6 +25,14 @@ struct Context {
   Var var(Tensor value, bool wanted) { return {std::move(value), tape && wanted ? tape->gradient() : nullptr}; }
 };
 
+inline bool wanted(const Var& v) { return v.gradient != nullptr; }
+
+// What a kernel is given for an operand that may be missing.
+template <class S>
+S* data_or_null(const Tensor& t) {
+  return t.empty() ? nullptr : t.data<S>();
+}
+
 // Calls f.template operator()<S, T>() with the types of a precision: the one place where a run-time
 // type becomes a compile-time one.
 template <class F>

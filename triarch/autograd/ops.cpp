@@ -1,24 +1,11 @@
 #include "triarch/autograd/ops.h"
 
-#include <cmath>
-
 #include "triarch/base/error.h"
 #include "triarch/kernels/embedding.h"
-#include "triarch/kernels/product.h"
 #include "triarch/kernels/rotary.h"
 #include "triarch/kernels/rows.h"
 
 namespace triarch::ops {
-namespace {
-
-template <class S>
-S* data_or_null(const Tensor& t) {
-  return t.empty() ? nullptr : t.data<S>();
-}
-bool wanted(const Var& v) { return v.gradient != nullptr; }
-
-}  // namespace
-
 Var embedding(Context& ctx, int64_t rows, const Lookup& tokens, double scale, const Lookup& positions,
               const Lookup& types) {
   const int64_t cols = tokens.table.cols();
@@ -88,9 +75,9 @@ void add_rows(Context& ctx, Var& x, const Var& rows, std::span<const int32_t> in
   if (!ctx.tape || !wanted(rows)) return;
   if (!x.gradient) x.gradient = ctx.tape->gradient();
   // Not an output of this node: what x was before has it still to read.
-  ctx.tape->record({}, [&ctx, rows, index, count, cols, same_types, g = x.gradient] {
+  ctx.tape->record({}, [&ctx, drows = rows.gradient, index, count, cols, same_types, g = x.gradient] {
     if (!g->written) return;
-    const Destination d = Tape::destination(rows.gradient, ctx.arena, ctx.precision.operand, count, cols);
+    const Destination d = Tape::destination(drows, ctx.arena, ctx.precision.operand, count, cols);
     require(!d.accumulate, "add_rows: the rows are read once, found a second reader");
     const Tensor picked = same_types ? d.value : ctx.stream(count, cols);
     if (ctx.dry) return;
@@ -109,96 +96,6 @@ void add_rows(Context& ctx, Var& x, const Var& rows, std::span<const int32_t> in
       }
     });
   });
-}
-
-Var linear(Context& ctx, const Var& x, const Var& weight, const Var& bias, Activation activation) {
-  const int64_t m = x.rows(), k = x.cols(), n = weight.rows();
-  require(weight.cols() == k, "linear: expected rows of {} elements as the weight has, found {}", weight.cols(), k);
-  const bool gradient = wanted(x) || wanted(weight) || wanted(bias);
-  Var out = ctx.var(ctx.operand(m, n), gradient);
-  Tensor pre;
-  if (out.gradient && activation != Activation::none) pre = ctx.operand(m, n);
-  ctx.flops += 2.0 * double(m) * double(n) * double(k);
-  dispatch(ctx.precision, [&]<class S, class T>() {
-    dispatch_weights<T>(weight.value, [&]<class W>() {
-      kernels::Product<T, T, W> p;
-      p.m = m;
-      p.n = n;
-      p.k = k;
-      p.a = x.value.data<T>();
-      p.a_stride = x.value.stride();
-      p.b = weight.value.data<W>();
-      p.b_stride = weight.value.stride();
-      p.b_transposed = true;
-      p.c = out.value.data<T>();
-      p.c_stride = n;
-      p.bias = data_or_null<S>(bias.value);
-      p.activation = activation;
-      p.pre_activation = data_or_null<T>(pre);
-      if (!ctx.dry) kernels::product(p);
-    });
-  });
-  if (!out.gradient) return out;
-  ctx.tape->record({out.gradient}, [&ctx, m, n, k, x, weight, bias, pre, activation, g = out.gradient] {
-    dispatch(ctx.precision, [&]<class S, class T>() {
-      T* dy = g->value.template data<T>();
-      if (activation != Activation::none && !ctx.dry) {
-        kernels::ActivationBackward<T> a;
-        a.rows = m;
-        a.cols = n;
-        a.pre = pre.data<T>();
-        a.dout = dy;
-        a.din = dy;
-        a.activation = activation;
-        kernels::activation_backward(a);
-      }
-      if (wanted(x)) {
-        const Destination d = Tape::destination(x.gradient, ctx.arena, ctx.precision.operand, m, k);
-        kernels::Product<T, T> p;
-        p.m = m;
-        p.n = k;
-        p.k = n;
-        p.a = dy;
-        p.a_stride = n;
-        p.b = weight.value.template data<T>();
-        p.b_stride = weight.value.stride();
-        p.c = d.value.template data<T>();
-        p.c_stride = d.value.stride();
-        p.accumulate = d.accumulate;
-        ctx.flops += 2.0 * double(m) * double(n) * double(k);
-        if (!ctx.dry) kernels::product(p);
-      }
-      if (wanted(weight)) {
-        const Destination d = Tape::destination(weight.gradient, ctx.arena, ctx.precision.stream, n, k);
-        kernels::Product<T, S> p;
-        p.m = n;
-        p.n = k;
-        p.k = m;
-        p.a = dy;
-        p.a_stride = n;
-        p.a_transposed = true;
-        p.b = x.value.template data<T>();
-        p.b_stride = x.value.stride();
-        p.c = d.value.template data<S>();
-        p.c_stride = d.value.stride();
-        p.accumulate = d.accumulate;
-        ctx.flops += 2.0 * double(m) * double(n) * double(k);
-        if (!ctx.dry) kernels::product(p);
-      }
-      if (wanted(bias)) {
-        const Destination d = Tape::destination(bias.gradient, ctx.arena, ctx.precision.stream, 1, n);
-        kernels::ColumnSum<T, S> c;
-        c.rows = m;
-        c.cols = n;
-        c.x = dy;
-        c.stride = n;
-        c.out = d.value.template data<S>();
-        c.accumulate = d.accumulate;
-        if (!ctx.dry) kernels::column_sum(c);
-      }
-    });
-  });
-  return out;
 }
 
 Normed add_norm(Context& ctx, const Var& x, const Var& delta, const Var& gain, const Var& bias,
@@ -244,44 +141,46 @@ Normed add_norm(Context& ctx, const Var& x, const Var& delta, const Var& gain, c
   // Without an addition, gradients that reach x by the residual path are x's own.
   Gradient* const g_sum = options.want_sum && !delta.empty() ? out.sum.gradient : nullptr;
   Gradient* const g_stream = options.want_stream && !same_types ? out.y_stream.gradient : nullptr;
-  ctx.tape->record({out.y.gradient, g_sum, g_stream}, [&ctx, rows, cols, x, delta, gain, bias, options, drop, sum, mean,
-                                                       rstd, g_y = out.y.gradient, g_sum, g_stream] {
-    dispatch(ctx.precision, [&]<class S, class T>() {
-      kernels::NormBackward<S, T> a;
-      a.rows = rows;
-      a.cols = cols;
-      a.dy = g_y->written ? g_y->value.template data<T>() : nullptr;
-      a.dy_stream = g_stream && g_stream->written ? g_stream->value.template data<S>() : nullptr;
-      a.dsum_in = g_sum && g_sum->written ? g_sum->value.template data<S>() : nullptr;
-      a.sum = sum.data<S>();
-      a.kind = options.kind;
-      a.gain = data_or_null<S>(gain.value);
-      a.mean = data_or_null<S>(mean);
-      a.rstd = data_or_null<S>(rstd);
-      a.dropout = drop;
-      if (wanted(x)) {
-        const Destination d = Tape::destination(x.gradient, ctx.arena, ctx.precision.stream, rows, cols);
-        a.dx = d.value.template data<S>();
-        a.accumulate_dx = d.accumulate;
-      }
-      if (wanted(delta)) {
-        const Destination d = Tape::destination(delta.gradient, ctx.arena, ctx.precision.operand, rows, cols);
-        require(!d.accumulate, "add_norm: an addition is read once, found a second reader");
-        a.ddelta = d.value.template data<T>();
-      }
-      if (wanted(gain)) {
-        const Destination d = Tape::destination(gain.gradient, ctx.arena, ctx.precision.stream, 1, cols);
-        a.dgain = d.value.template data<S>();
-        a.accumulate_parameters = d.accumulate;
-      }
-      if (wanted(bias)) {
-        const Destination d = Tape::destination(bias.gradient, ctx.arena, ctx.precision.stream, 1, cols);
-        a.dbias = d.value.template data<S>();
-        a.accumulate_parameters = d.accumulate;
-      }
-      if (!ctx.dry) kernels::norm_backward(a);
-    });
-  });
+  // Of the two that were added only the sum is kept.
+  ctx.tape->record(
+      {out.y.gradient, g_sum, g_stream}, [&ctx, rows, cols, dx = x.gradient, ddelta = delta.gradient, gain, bias,
+                                          options, drop, sum, mean, rstd, g_y = out.y.gradient, g_sum, g_stream] {
+        dispatch(ctx.precision, [&]<class S, class T>() {
+          kernels::NormBackward<S, T> a;
+          a.rows = rows;
+          a.cols = cols;
+          a.dy = g_y->written ? g_y->value.template data<T>() : nullptr;
+          a.dy_stream = g_stream && g_stream->written ? g_stream->value.template data<S>() : nullptr;
+          a.dsum_in = g_sum && g_sum->written ? g_sum->value.template data<S>() : nullptr;
+          a.sum = sum.data<S>();
+          a.kind = options.kind;
+          a.gain = data_or_null<S>(gain.value);
+          a.mean = data_or_null<S>(mean);
+          a.rstd = data_or_null<S>(rstd);
+          a.dropout = drop;
+          if (dx) {
+            const Destination d = Tape::destination(dx, ctx.arena, ctx.precision.stream, rows, cols);
+            a.dx = d.value.template data<S>();
+            a.accumulate_dx = d.accumulate;
+          }
+          if (ddelta) {
+            const Destination d = Tape::destination(ddelta, ctx.arena, ctx.precision.operand, rows, cols);
+            require(!d.accumulate, "add_norm: an addition is read once, found a second reader");
+            a.ddelta = d.value.template data<T>();
+          }
+          if (wanted(gain)) {
+            const Destination d = Tape::destination(gain.gradient, ctx.arena, ctx.precision.stream, 1, cols);
+            a.dgain = d.value.template data<S>();
+            a.accumulate_parameters = d.accumulate;
+          }
+          if (wanted(bias)) {
+            const Destination d = Tape::destination(bias.gradient, ctx.arena, ctx.precision.stream, 1, cols);
+            a.dbias = d.value.template data<S>();
+            a.accumulate_parameters = d.accumulate;
+          }
+          if (!ctx.dry) kernels::norm_backward(a);
+        });
+      });
   return out;
 }
 
@@ -309,37 +208,6 @@ void rotary(Context& ctx, Var& x, int64_t column, int64_t heads, int64_t head_di
       if (g->written) rotate(g->value, true);
     });
   }
-}
-
-Var gated(Context& ctx, const Var& x, Activation activation) {
-  const int64_t rows = x.rows(), cols = x.cols() / 2;
-  Var out = ctx.var(ctx.operand(rows, cols), wanted(x));
-  dispatch(ctx.precision, [&]<class S, class T>() {
-    kernels::GatedForward<T> a;
-    a.rows = rows;
-    a.cols = cols;
-    a.in = x.value.data<T>();
-    a.out = out.value.data<T>();
-    a.activation = activation;
-    if (!ctx.dry) kernels::gated_forward(a);
-  });
-  if (!out.gradient) return out;
-  ctx.tape->record({out.gradient}, [&ctx, rows, cols, x, activation, g = out.gradient] {
-    const Destination d = Tape::destination(x.gradient, ctx.arena, ctx.precision.operand, rows, 2 * cols);
-    require(!d.accumulate, "gated: its input is read once, found a second reader");
-    if (ctx.dry) return;
-    dispatch(ctx.precision, [&]<class S, class T>() {
-      kernels::GatedBackward<T> a;
-      a.rows = rows;
-      a.cols = cols;
-      a.in = x.value.data<T>();
-      a.dout = g->value.template data<T>();
-      a.din = d.value.template data<T>();
-      a.activation = activation;
-      kernels::gated_backward(a);
-    });
-  });
-  return out;
 }
 
 Var dropout(Context& ctx, const Var& x, const Dropout& dropout) {
@@ -382,14 +250,14 @@ Var gather_rows(Context& ctx, const Var& x, std::span<const int32_t> index) {
     if (!ctx.dry) kernels::gather_rows(a);
   });
   if (!out.gradient) return out;
-  ctx.tape->record({out.gradient}, [&ctx, rows, cols, x, index, g = out.gradient] {
-    const Destination d = Tape::destination(x.gradient, ctx.arena, ctx.precision.operand, x.rows(), cols);
+  ctx.tape->record({out.gradient}, [&ctx, rows, cols, x_rows = x.rows(), dx = x.gradient, index, g = out.gradient] {
+    const Destination d = Tape::destination(dx, ctx.arena, ctx.precision.operand, x_rows, cols);
     if (ctx.dry) return;
     dispatch(ctx.precision, [&]<class S, class T>() {
       kernels::ScatterRows<T> a;
       a.rows = rows;
       a.cols = cols;
-      a.x_rows = x.rows();
+      a.x_rows = x_rows;
       a.index = index.data();
       a.dout = g->value.template data<T>();
       a.x = d.value.template data<T>();
@@ -416,23 +284,23 @@ Var mean_rows(Context& ctx, const Var& x, std::vector<int32_t> begin, std::vecto
     if (!ctx.dry) kernels::mean_rows(a);
   });
   if (!out.gradient) return out;
-  ctx.tape->record(
-      {out.gradient}, [&ctx, segments, cols, x, begin = std::move(begin), end = std::move(end), g = out.gradient] {
-        const Destination d = Tape::destination(x.gradient, ctx.arena, ctx.precision.operand, x.rows(), cols);
-        if (ctx.dry) return;
-        dispatch(ctx.precision, [&]<class S, class T>() {
-          kernels::MeanRowsBackward<T> a;
-          a.segments = segments;
-          a.cols = cols;
-          a.x_rows = x.rows();
-          a.begin = begin.data();
-          a.end = end.data();
-          a.dout = g->value.template data<T>();
-          a.dx = d.value.template data<T>();
-          a.accumulate = d.accumulate;
-          kernels::mean_rows_backward(a);
-        });
-      });
+  ctx.tape->record({out.gradient}, [&ctx, segments, cols, x_rows = x.rows(), dx = x.gradient, begin = std::move(begin),
+                                    end = std::move(end), g = out.gradient] {
+    const Destination d = Tape::destination(dx, ctx.arena, ctx.precision.operand, x_rows, cols);
+    if (ctx.dry) return;
+    dispatch(ctx.precision, [&]<class S, class T>() {
+      kernels::MeanRowsBackward<T> a;
+      a.segments = segments;
+      a.cols = cols;
+      a.x_rows = x_rows;
+      a.begin = begin.data();
+      a.end = end.data();
+      a.dout = g->value.template data<T>();
+      a.dx = d.value.template data<T>();
+      a.accumulate = d.accumulate;
+      kernels::mean_rows_backward(a);
+    });
+  });
   return out;
 }
 

@@ -35,6 +35,12 @@ void add_rows(Context& ctx, Var& x, const Var& rows, std::span<const int32_t> in
 // gradient, bias S [1, out] or empty.
 Var linear(Context& ctx, const Var& x, const Var& weight, const Var& bias, Activation activation = Activation::none);
 
+// T [x.rows, weight_out.rows]: the second product of activation(the first's), or, gated, of activation(its first half)
+// times its second half (Shazeer 2020, eq. 6). Weights T [width, in], gated [2 width, in], and [out, width]. Of what is
+// as wide as `width` only the first product is kept: the rest is made again in the backward pass.
+Var mlp(Context& ctx, const Var& x, const Var& weight_in, const Var& bias_in, const Var& weight_out,
+        const Var& bias_out, Activation activation, bool gated);
+
 struct NormOptions {
   NormKind kind = NormKind::layer;
   double eps = 1e-5;
@@ -85,8 +91,6 @@ Var attention(Context& ctx, const AttentionOperands& operands);
 Var relative_bias(Context& ctx, const Var& table, bool bidirectional, int64_t max_distance, int64_t span);
 int64_t relative_bucket(int64_t distance, bool bidirectional, int64_t buckets, int64_t max_distance);
 
-// T [x.rows, x.cols / 2]: activation(first half) * second half.
-Var gated(Context& ctx, const Var& x, Activation activation);
 Var dropout(Context& ctx, const Var& x, const Dropout& dropout);  // in place, S or T
 // T [index.size(), cols].
 Var gather_rows(Context& ctx, const Var& x, std::span<const int32_t> index);

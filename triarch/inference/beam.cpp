@@ -53,9 +53,9 @@ struct Likely {
 
 // The likeliest tokens after a row of logits, best first, at most `count` and none of `never`; none at all where the
 // logits are not finite.
-std::vector<Likely> likeliest(std::span<const double> logits, size_t count, const std::vector<int32_t>& never) {
-  const double all = logsumexp(logits);
-  if (!std::isfinite(all)) return {};
+std::vector<Likely> likeliest(std::span<const double> logits, double log_sum, size_t count,
+                              const std::vector<int32_t>& never) {
+  if (!std::isfinite(log_sum)) return {};
   std::vector<Likely> best;
   for (size_t id = 0; id < logits.size(); ++id) {
     const double x = logits[id];
@@ -66,7 +66,7 @@ std::vector<Likely> likeliest(std::span<const double> logits, size_t count, cons
     const auto place = std::ranges::find_if(best, [&](const Likely& t) { return t.log_probability < x; });
     best.insert(place, {x, int32_t(id)});
   }
-  for (Likely& t : best) t.log_probability -= all;
+  for (Likely& t : best) t.log_probability -= log_sum;
   return best;
 }
 
@@ -164,7 +164,7 @@ std::vector<std::vector<Beam>> beam_search(Session& session, const Specials& spe
     const Logits logits = session.advance(begins, nexts);
     std::vector<std::vector<Likely>> rows(size_t(logits.rows));
     parallel(logits.rows, [&](int64_t row, int) {
-      rows[size_t(row)] = likeliest(logits.row(row), size_t(2 * options.beams), never);
+      rows[size_t(row)] = likeliest(logits.row(row), logits.log_sums[size_t(row)], size_t(2 * options.beams), never);
     });
     for (const std::vector<Likely>& row : rows) {
       require(!row.empty(), "beam search: no token has a probability; the model has diverged");

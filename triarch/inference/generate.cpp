@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "triarch/base/error.h"
+#include "triarch/base/threads.h"
 
 namespace triarch {
 
@@ -91,7 +92,17 @@ bool Generator::step() {
   for (size_t i = 0; i < going; ++i) logits_of[i] = begins.size() + i;
   const Logits logits = session_.advance(begins, nexts);
   for (const auto& [from, to] : copies) session_.copy(from, to);
-  for (size_t i = 0; i < running_.size(); ++i) take(running_[i], logits.row(int64_t(logits_of[i])));
+  // Sampling from a large vocabulary takes as long as a small model's pass.
+  std::vector<Choice> choices(running_.size());
+  parallel(int64_t(running_.size()), [&](int64_t i, int) {
+    Choice& c = choices[size_t(i)];
+    try {
+      c = choose(running_[size_t(i)], logits, int64_t(logits_of[size_t(i)]));
+    } catch (...) {
+      c.error = std::current_exception();
+    }
+  });
+  for (size_t i = 0; i < running_.size(); ++i) take(running_[i], std::move(choices[i]));
   for (const Answer& a : running_) {
     if (a.done) busy_[size_t(a.slot)] = false;
   }
@@ -99,25 +110,35 @@ bool Generator::step() {
   return !running_.empty() || !waiting_.empty();
 }
 
-// Chooses the next token of an answer, and ends it where it ends.
-void Generator::take(Answer& a, std::span<const double> logits) {
+Generator::Choice Generator::choose(const Answer& a, const Logits& logits, int64_t row) const {
   const GenerateOptions& o = a.request->options;
   const Specials& specials = tokenizer_.specials();
-  std::vector<double> z(logits.begin(), logits.end());
+  const std::span<const double> own = logits.row(row);
+  std::vector<double> z(own.begin(), own.end());
   suppress(z, suppressed(specials, o.sentinels));
   if (o.ignore_eos) suppress(z, {&specials.eos, 1});
   // A model may have more ids than its tokenizer (tables rounded up).
   for (size_t i = size_t(tokenizer_.vocabulary()); i < z.size(); ++i) z[i] = -HUGE_VAL;
   if (a.request->adjust) a.request->adjust(z, a.out.ids);
   const Key key = sampling_key(o.sampling.seed, uint64_t(a.choice));
-  const int32_t id = sample(z, o.sampling, a.seen, key.uniform(a.out.ids.size()));
-  const double log_probability = logits[size_t(id)] - logsumexp(logits);
-  a.out.log_probability += log_probability;
-  if (id == specials.eos) return finish(a, Finish::eos);
+  Choice out;
+  out.id = sample(z, o.sampling, a.seen, key.uniform(a.out.ids.size()));
+  out.log_probability = logits.log_probability(row, out.id);
+  if (o.top > 0 && out.id != specials.eos) out.top = most_likely(own, o.top);
+  return out;
+}
+
+// Appends the token that was chosen to an answer, and ends it where it ends.
+void Generator::take(Answer& a, Choice choice) {
+  if (choice.error) std::rethrow_exception(choice.error);
+  const GenerateOptions& o = a.request->options;
+  const int32_t id = choice.id;
+  a.out.log_probability += choice.log_probability;
+  if (id == tokenizer_.specials().eos) return finish(a, Finish::eos);
 
   a.out.ids.push_back(id);
-  a.out.log_probabilities.push_back(log_probability);
-  if (o.top > 0) a.out.top.push_back(most_likely(logits, o.top));
+  a.out.log_probabilities.push_back(choice.log_probability);
+  if (o.top > 0) a.out.top.push_back(std::move(choice.top));
   a.seen.push_back(id);
   a.next = id;
   say(a, a.decoder.push(id), false);

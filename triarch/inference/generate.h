@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -64,7 +65,8 @@ struct Request {
   // All optional. Text as it comes, whole characters only; false ends this answer.
   std::function<bool(int64_t choice, std::string_view text)> on_text;
   std::function<void(int64_t choice, Generation generation)> on_done;
-  // May change the logits of the next token, given the answer so far.
+  // May change the logits of the next token, given the answer so far. Called from any thread, for several answers at
+  // once.
   std::function<void(std::span<double> logits, std::span<const int32_t> answer)> adjust;
 
   Prompt prompt() const { return {source, start, {}, features}; }
@@ -96,7 +98,15 @@ class Generator {
     Generation out;
     bool done = false;
   };
-  void take(Answer& a, std::span<const double> logits);
+  // The next token of an answer.
+  struct Choice {
+    int32_t id = 0;
+    double log_probability = 0;
+    std::vector<Candidate> top;
+    std::exception_ptr error;
+  };
+  Choice choose(const Answer& a, const Logits& logits, int64_t row) const;
+  void take(Answer& a, Choice choice);
   void say(Answer& a, std::string text, bool last);
   void finish(Answer& a, Finish why);
   int32_t best_slot(const Request& request, const std::vector<bool>& taken) const;

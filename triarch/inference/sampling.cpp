@@ -60,21 +60,26 @@ void keep_best(std::vector<Candidate>& list, size_t count) {
 // takes longer than a step of a small model.
 std::vector<Candidate> filtered(std::span<const double> logits, const SamplingOptions& options,
                                 std::span<const int32_t> seen, bool sorted) {
-  std::vector<double> z(logits.begin(), logits.end());
+  std::vector<double> copy;
   if (options.repetition_penalty != 1) {
+    copy.assign(logits.begin(), logits.end());
     std::vector<int32_t> once(seen.begin(), seen.end());
     std::sort(once.begin(), once.end());
     once.erase(std::unique(once.begin(), once.end()), once.end());
     for (int32_t id : once) {
-      if (id < 0 || size_t(id) >= z.size()) continue;
-      double& x = z[size_t(id)];
+      if (id < 0 || size_t(id) >= copy.size()) continue;
+      double& x = copy[size_t(id)];
       x = x > 0 ? x / options.repetition_penalty : x * options.repetition_penalty;
     }
   }
+  const std::span<const double> z = copy.empty() ? logits : copy;
+  const bool greedy = options.temperature == 0;
   std::vector<Candidate> out;  // probability: first the logit
-  out.reserve(z.size());
+  if (!greedy) out.reserve(z.size());
   for (size_t i = 0; i < z.size(); ++i) {
     require(!std::isnan(z[i]), "sampling: the logit of token {} is NaN; the model has diverged", i);
+    if (greedy && !out.empty() && z[i] <= out[0].probability) continue;
+    if (greedy) out.clear();
     if (z[i] > -std::numeric_limits<double>::infinity()) out.push_back({int32_t(i), z[i]});
   }
   require(!out.empty(), "sampling: no token of {} is allowed", z.size());
@@ -83,8 +88,7 @@ std::vector<Candidate> filtered(std::span<const double> logits, const SamplingOp
     for (const Candidate& c : out) sum += c.probability;
     for (Candidate& c : out) c.probability /= sum;
   };
-  if (options.temperature == 0) {
-    out = {*std::min_element(out.begin(), out.end(), before)};
+  if (greedy) {
     out[0].probability = 1;
     return out;
   }

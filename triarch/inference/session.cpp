@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "triarch/base/error.h"
+#include "triarch/base/threads.h"
+#include "triarch/kernels/cross_entropy.h"
 #include "triarch/text/tokenizer.h"
 
 namespace triarch {
@@ -22,20 +24,22 @@ const ModelSpec& generating(const ModelSpec& spec) {
   return spec;
 }
 
-Logits to_logits(const Tensor& t) {
-  Logits out;
-  out.rows = t.rows();
-  out.vocabulary = t.cols();
-  const size_t n = size_t(t.rows() * t.cols());
-  if (t.dtype() == DType::f64) {
-    out.values.assign(t.data<double>(), t.data<double>() + n);
-  } else {
-    out.values.assign(t.data<float>(), t.data<float>() + n);
-  }
-  return out;
-}
-
 }  // namespace
+
+Logits::Logits(const Tensor& logits)
+    : rows(logits.rows()),
+      vocabulary(logits.cols()),
+      values(std::make_unique_for_overwrite<double[]>(size_t(rows * vocabulary))) {
+  const auto take = [&]<class S>() {
+    const S* from = logits.data<S>();
+    std::vector<S> sums(static_cast<size_t>(rows));
+    kernels::log_sum_exp(kernels::LogSumExp<S>{rows, vocabulary, from, sums.data()});
+    log_sums.assign(sums.begin(), sums.end());
+    parallel(rows,
+             [&](int64_t r, int) { std::copy_n(from + r * vocabulary, vocabulary, values.get() + r * vocabulary); });
+  };
+  logits.dtype() == DType::f64 ? take.template operator()<double>() : take.template operator()<float>();
+}
 
 Session::Session(const Model& model, const Specials& specials, const SessionOptions& options)
     : model_(model),
@@ -227,7 +231,7 @@ Logits Session::compute(std::span<const Work> work) {
   }
   Context ctx{arena_, nullptr, model_.parameters().precision()};
   const Var hidden = model_.decode(ctx, batch, {}, {}, &cache_);
-  Logits out = to_logits(model_.logits(ctx, hidden, wanted));
+  Logits out(model_.logits(ctx, hidden, wanted));
   flops_ += ctx.flops;
   computed_ += batch.size();
   return out;

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -31,11 +32,15 @@ struct SessionOptions {
 // Logits of some rows, in double whatever the model's precision.
 struct Logits {
   int64_t rows = 0, vocabulary = 0;
-  std::vector<double> values;  // [rows, vocabulary]
+  std::unique_ptr<double[]> values;  // [rows, vocabulary]
+  std::vector<double> log_sums;      // [rows], log(sum(exp(logits))) to the model's precision
 
+  explicit Logits(const Tensor& logits);
   std::span<const double> row(int64_t i) const {
-    return {values.data() + i * vocabulary, static_cast<size_t>(vocabulary)};
+    return {values.get() + i * vocabulary, static_cast<size_t>(vocabulary)};
   }
+  // The logarithm of the probability of token `id` after row i, nats.
+  double log_probability(int64_t i, int32_t id) const { return row(i)[size_t(id)] - log_sums[size_t(i)]; }
 };
 
 // Token ids without bos and eos.

@@ -25,6 +25,7 @@ struct GatedBackward {
   const T* in = nullptr;    // [rows, 2 cols]
   const T* dout = nullptr;  // [rows, cols]
   T* din = nullptr;         // [rows, 2 cols], written
+  T* out = nullptr;         // [rows, cols] or null: the forward's output again
   Activation activation = Activation::silu;
 };
 // din = dout * f'(pre); din may be dout. The forward is in the product's epilogue.
@@ -34,6 +35,7 @@ struct ActivationBackward {
   const T* pre = nullptr;   // [rows, cols]: values before the activation
   const T* dout = nullptr;  // [rows, cols]
   T* din = nullptr;         // [rows, cols]
+  T* out = nullptr;         // [rows, cols] or null: f(pre)
   Activation activation = Activation::gelu;
 };
 

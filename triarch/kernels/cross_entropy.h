@@ -25,6 +25,16 @@ struct CrossEntropy {
   T* dlogits = nullptr;           // [rows, vocabulary] or null; may be the logits where the types are equal
   S gradient_scale = 1;
 };
+// out[i] = log sum_j exp(logits[i, j]): not finite where a logit is NaN or infinity, or all are -infinity.
+template <class S>
+struct LogSumExp {
+  int64_t rows = 0, vocabulary = 0;
+  const S* logits = nullptr;  // [rows, vocabulary]
+  S* out = nullptr;           // [rows]
+};
+TRIARCH_KERNEL(log_sum_exp, LogSumExp<float>)
+void log_sum_exp(const LogSumExp<double>& args);
+
 TRIARCH_KERNEL(cross_entropy, CrossEntropy<float, float>)
 TRIARCH_KERNEL(cross_entropy, CrossEntropy<float, bf16>)
 void cross_entropy(const CrossEntropy<double, double>& args);

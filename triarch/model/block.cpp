@@ -180,9 +180,10 @@ Var Block::project(Context& ctx, const StackPass& pass, int64_t layer, const Var
 
 Var Block::feed_forward(Context& ctx, const StackPass& pass, const Var& y) const {
   const ModelSpec& spec = pass.spec;
-  const Var inner = spec.gated ? ops::gated(ctx, apply(ctx, pass.parameters, mlp_in, y), spec.activation)
-                               : apply(ctx, pass.parameters, mlp_in, y, spec.activation);
-  return apply(ctx, pass.parameters, mlp_out, inner);
+  const Parameters& p = pass.parameters;
+  const auto bias = [&](const LinearLayer& layer) { return layer.bias ? p.stream(*layer.bias) : Var{}; };
+  return ops::mlp(ctx, y, p.operand(*mlp_in.weight), bias(mlp_in), p.operand(*mlp_out.weight), bias(mlp_out),
+                  spec.activation, spec.gated);
 }
 
 }  // namespace triarch

@@ -69,7 +69,7 @@ double largest_difference(const CacheOptions& o, const Kind& kind, Precision pre
     for (int64_t i = 0; i < answer; ++i) {
       fresh.clear();
       const Logits b = fresh.prefill(0, Prompt{talk, start, asked});
-      for (size_t k = 0; k < a.values.size(); ++k) most = std::max(most, std::abs(a.values[k] - b.values[k]));
+      for (int64_t k = 0; k < a.vocabulary; ++k) most = std::max(most, std::abs(a.values[k] - b.values[k]));
       const Session::Next next{0, int32_t(argmax(a.row(0)))};
       start.push_back(next.id);
       a = cached.step({&next, 1});

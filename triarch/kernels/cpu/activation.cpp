@@ -32,10 +32,13 @@ void gated(const GatedBackward<T>& a) {
         const T* dout = a.dout + i * a.cols;
         T* dgate = a.din + i * 2 * a.cols;
         T* dup = dgate + a.cols;
+        T* out = a.out ? a.out + i * a.cols : nullptr;
         walk(a.cols, [&](int64_t j, auto part, int) TRIARCH_BODY {
           const Vec d = get(dout + j, part);
           const ValueAndDerivative f = activate_with_derivative<kind()>(get(gate + j, part));
-          put(dgate + j, d * get(up + j, part) * f.derivative, part);
+          const Vec u = get(up + j, part);
+          if (out) put(out + j, f.value * u, part);
+          put(dgate + j, d * u * f.derivative, part);
           put(dup + j, d * f.value, part);
         });
       }
@@ -49,6 +52,7 @@ void backward(const ActivationBackward<T>& a) {
     parallel_elements(a.rows * a.cols, [&](int64_t begin, int64_t end) {
       walk(end - begin, [&](int64_t j, auto part, int) TRIARCH_BODY {
         const ValueAndDerivative f = activate_with_derivative<kind()>(get(a.pre + begin + j, part));
+        if (a.out) put(a.out + begin + j, f.value, part);
         put(a.din + begin + j, get(a.dout + begin + j, part) * f.derivative, part);
       });
     });

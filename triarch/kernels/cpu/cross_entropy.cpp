@@ -39,6 +39,17 @@ Extremes extremes(const float* z, int64_t n) {
   return {largest_so_far, total / float(n), best};
 }
 
+// The sum of exp(z[j] - largest); the exponentials go to `kept`, if given.
+float sum_of_exponentials(const float* z, int64_t n, float largest, float* kept) {
+  Lanes totals;
+  walk<4>(n, [&](int64_t j, auto part, int lane) TRIARCH_BODY {
+    const Vec e = exp(only(get(z + j, part), part, -INFINITY) - largest);
+    if (kept) put(kept + j, e, part);
+    totals.v[lane] += e;
+  });
+  return totals.total();
+}
+
 // A row comes from memory once; the later walks find it in the second-level cache.
 template <class T>
 void row(const CrossEntropy<float, T>& a, int64_t i) {
@@ -62,13 +73,8 @@ void row(const CrossEntropy<float, T>& a, int64_t i) {
   } else if (dz) {
     kept = exponentials.get(n);
   }
-  Lanes totals;
-  walk<4>(n, [&](int64_t j, auto part, int lane) TRIARCH_BODY {
-    const Vec e = exp(only(get(z + j, part), part, -INFINITY) - row.largest);
-    if (kept) put(kept + j, e, part);
-    totals.v[lane] += e;
-  });
-  const float total = totals.total(), lse = row.largest + std::log(total), nll = lse - z_target;
+  const float total = sum_of_exponentials(z, n, row.largest, kept), lse = row.largest + std::log(total),
+              nll = lse - z_target;
   const float s = a.label_smoothing;
   a.loss[i] = (1 - s) * nll + a.z_loss * lse * lse;
   if (s > 0) a.loss[i] += s * (lse - row.mean);
@@ -89,8 +95,19 @@ void rows(const CrossEntropy<float, T>& a) {
   });
 }
 
+void log_sums(const LogSumExp<float>& a) {
+  parallel_rows(a.rows, a.vocabulary, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const float* z = a.logits + i * a.vocabulary;
+      const float most = extremes(z, a.vocabulary).largest;
+      a.out[i] = most + std::log(sum_of_exponentials(z, a.vocabulary, most, nullptr));
+    }
+  });
+}
+
 }  // namespace
 
+void log_sum_exp(const LogSumExp<float>& args) { log_sums(args); }
 void cross_entropy(const CrossEntropy<float, float>& args) { rows(args); }
 void cross_entropy(const CrossEntropy<float, bf16>& args) { rows(args); }
 

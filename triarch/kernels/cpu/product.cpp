@@ -1,7 +1,7 @@
 // The matrix product: b is packed once, a strip of columns at a time, and read by all units; a unit is a block of rows
 // of c. It packs its part of a, unless the micro-kernel reads that where it is, and runs over all pairs of panels. With
-// few rows each unit is a strip of its own. Up to eight rows times transposed weights (decoding) go through a kernel
-// that reads the weights where they are.
+// few rows weights are not packed where the micro-kernel can read them in a's place, else each unit is a strip of its
+// own. Up to eight rows times transposed weights (decoding) go through a kernel of their own.
 #include "triarch/kernels/product.h"
 
 #include <type_traits>
@@ -25,6 +25,8 @@ constexpr int64_t kBlock = 256;
 constexpr int64_t kStripSlots = 1 << 20;
 constexpr int64_t kNear = 1 << 17;       // floats of an operand that are near enough to be read across their rows
 constexpr int64_t kOwnFloats = 1 << 16;  // of b that a unit packs for itself
+constexpr int64_t kTurnedRows = 64;
+constexpr int64_t kTurnedDepth = 768;  // weights are read in order as far as a's panels stay near
 constexpr int64_t kUnitRows = 128;
 constexpr int64_t kMinimumRows = 32;
 constexpr int64_t kMinimumCols = 64;
@@ -37,6 +39,7 @@ constexpr int64_t larger(int64_t a, int64_t b) { return a < b ? b : a; }
 
 thread_local Scratch unit_scratch;    // of the unit that a thread runs
 thread_local Scratch shared_scratch;  // of the thread that packs b, read by all units of a strip
+thread_local Scratch turned_scratch;  // of a unit whose part of c is turned
 
 // c[row.., col..] from the scaled sums of a tile, [rows][kCols]; `scales` are those of its columns, if they have some.
 template <class A, class C, class B>
@@ -89,10 +92,10 @@ struct Layout {
 };
 
 template <class Slot, class A, class C, class B>
-Layout layout_of(const Product<A, C, B>& x) {
+Layout layout_of(const Product<A, C, B>& x, int64_t depth = kDepth) {
   constexpr bool floats = sizeof(A) == sizeof(float);
   Layout out;
-  out.k_blocks = larger(1, divide_up(x.k, kDepth * Slot::kStep));
+  out.k_blocks = larger(1, divide_up(x.k, depth * Slot::kStep));
   out.depth = round_up(divide_up(x.k, out.k_blocks), MicroKernel<Slot>::kChunk);
   out.slots = out.depth / Slot::kStep;
   out.b_size = out.slots * kCols + 16;
@@ -291,6 +294,54 @@ void mirror(const Product<A, C, B>& x) {
   });
 }
 
+// Few rows of a: c turned is b times a turned, so that a is packed and b, the larger by far, is read where it is.
+template <class C>
+void multiply_turned(const Product<float, C>& x) {
+  Product<float, float> turned;
+  turned.m = x.n;
+  turned.n = round_up(x.m, kCols);
+  turned.k = x.k;
+  turned.a = x.b;
+  turned.a_stride = x.b_stride;
+  turned.b = x.a;
+  turned.b_stride = x.a_stride;
+  turned.b_transposed = true;
+  turned.c_stride = turned.n;
+  turned.scale = x.scale;
+  const Layout layout = layout_of<Floats>(turned, kTurnedDepth);
+  PanelsOfB b{nullptr, layout.b_size, kCols, turned.n / kCols * layout.b_size};
+  float* packed = shared_scratch.get(layout.k_blocks * b.block);
+  parallel(layout.k_blocks,
+           [&](int64_t block_k, int) { pack_b<Floats>(turned, layout, block_k, 0, x.m, packed + block_k * b.block); });
+  b.data = packed;
+  const int64_t units = larger(divide_up(x.n, kUnitRows), smaller(kMinimumUnits, divide_up(x.n, kCols)));
+  const int64_t rows = round_up(divide_up(x.n, units), kCols);
+  parallel(divide_up(x.n, rows), [&](int64_t unit, int) {
+    const int64_t begin = unit * rows, end = smaller(x.n, begin + rows);
+    Product<float, float> part = turned;
+    part.m = end - begin;
+    part.a += begin * part.a_stride;
+    part.c = turned_scratch.get(rows * turned.n);
+    const int64_t count = divide_up(part.m, MicroKernel<Floats>::kMostRows);
+    multiply_unit<Floats>(part, layout, Unit{0, count, count, 0, turned.n, b, nullptr});
+    for (int64_t col = begin; col < end; col += kCols) {
+      for (int64_t row = 0; row < x.m; row += kWidth) {
+        alignas(64) float tile[kWidth * kCols];
+        for (int half = 0; half < kCols; half += kWidth) {
+          Vec t[kWidth];
+          const float* from = part.c + (col - begin + half) * turned.n + row;
+#pragma GCC unroll 16
+          for (int r = 0; r < kWidth; ++r) t[r] = load(from + r * turned.n);
+          transpose(t);
+#pragma GCC unroll 16
+          for (int r = 0; r < kWidth; ++r) store(tile + r * kCols + half, t[r]);
+        }
+        finish(x, row, int(smaller(kWidth, x.m - row)), col, smaller(kCols, end - col), tile, nullptr);
+      }
+    }
+  });
+}
+
 template <class Slot, class A, class C, class B>
 void multiply_blocks(const Product<A, C, B>& x) {
   const Layout layout = layout_of<Slot>(x);
@@ -359,6 +410,10 @@ void multiply_any(const Product<A, C, B>& x) {
     if (has_avx512_bf16()) return multiply_blocks<Pairs>(x);
   }
 #endif
+  if constexpr (kReadsRows && std::is_same_v<A, float> && std::is_same_v<B, float>) {
+    const bool few = x.m <= kTurnedRows && 4 * x.m <= x.n;
+    if (few && x.b_transposed && !x.a_transposed) return multiply_turned(x);
+  }
   multiply_blocks<Floats>(x);
 }
 

@@ -20,6 +20,7 @@ void gated_backward(const GatedBackward<T>& a) {
     T* din = a.din + i * 2 * a.cols;
     for (int64_t j = 0; j < a.cols; ++j) {
       const T gate = in[j], up = in[a.cols + j], dout = a.dout[i * a.cols + j];
+      if (a.out) a.out[i * a.cols + j] = activate(a.activation, gate) * up;
       din[j] = dout * up * activate_derivative(a.activation, gate);
       din[a.cols + j] = dout * activate(a.activation, gate);
     }
@@ -28,7 +29,10 @@ void gated_backward(const GatedBackward<T>& a) {
 
 template <class T>
 void activation_backward(const ActivationBackward<T>& a) {
-  for (int64_t i = 0; i < a.rows * a.cols; ++i) a.din[i] = a.dout[i] * activate_derivative(a.activation, a.pre[i]);
+  for (int64_t i = 0; i < a.rows * a.cols; ++i) {
+    if (a.out) a.out[i] = activate(a.activation, a.pre[i]);
+    a.din[i] = a.dout[i] * activate_derivative(a.activation, a.pre[i]);
+  }
 }
 
 }  // namespace triarch::kernels::reference

@@ -6,6 +6,17 @@
 
 namespace triarch::kernels::reference {
 
+template <class S>
+void log_sum_exp(const LogSumExp<S>& a) {
+  for (int64_t i = 0; i < a.rows; ++i) {
+    const S* z = a.logits + i * a.vocabulary;
+    S largest = -INFINITY, total = 0;
+    for (int64_t j = 0; j < a.vocabulary; ++j) largest = z[j] > largest ? z[j] : largest;
+    for (int64_t j = 0; j < a.vocabulary; ++j) total += std::exp(z[j] - largest);
+    a.out[i] = largest + std::log(total);
+  }
+}
+
 template <class S, class T>
 void cross_entropy(const CrossEntropy<S, T>& a) {
   const int64_t v = a.vocabulary;

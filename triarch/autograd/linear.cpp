@@ -1,0 +1,203 @@
+#include "triarch/autograd/ops.h"
+#include "triarch/base/error.h"
+#include "triarch/kernels/product.h"
+#include "triarch/kernels/rows.h"
+
+namespace triarch::ops {
+namespace {
+
+// out = activation(x weight^T + bias); pre, if given, what the activation is of.
+void multiply(Context& ctx, const Tensor& x, const Var& weight, const Var& bias, Activation activation,
+              const Tensor& out, const Tensor& pre) {
+  const int64_t m = x.rows(), k = x.cols(), n = weight.rows();
+  require(weight.cols() == k, "linear: expected rows of {} elements as the weight has, found {}", weight.cols(), k);
+  ctx.flops += 2.0 * double(m) * double(n) * double(k);
+  if (ctx.dry) return;
+  dispatch(ctx.precision, [&]<class S, class T>() {
+    dispatch_weights<T>(weight.value, [&]<class W>() {
+      kernels::Product<T, T, W> p;
+      p.m = m;
+      p.n = n;
+      p.k = k;
+      p.a = x.data<T>();
+      p.a_stride = x.stride();
+      p.b = weight.value.data<W>();
+      p.b_stride = weight.value.stride();
+      p.b_transposed = true;
+      p.c = out.data<T>();
+      p.c_stride = n;
+      p.bias = data_or_null<S>(bias.value);
+      p.activation = activation;
+      p.pre_activation = data_or_null<T>(pre);
+      kernels::product(p);
+    });
+  });
+}
+
+// The gradient of a product's input, dy weight, if it is wanted.
+void input_gradient(Context& ctx, Gradient* dx, const Var& weight, const Tensor& dy) {
+  if (!dx) return;
+  const int64_t m = dy.rows(), k = weight.cols(), n = weight.rows();
+  const Destination d = Tape::destination(dx, ctx.arena, ctx.precision.operand, m, k);
+  ctx.flops += 2.0 * double(m) * double(n) * double(k);
+  if (ctx.dry) return;
+  dispatch(ctx.precision, [&]<class S, class T>() {
+    kernels::Product<T, T> p;
+    p.m = m;
+    p.n = k;
+    p.k = n;
+    p.a = dy.data<T>();
+    p.a_stride = n;
+    p.b = weight.value.data<T>();
+    p.b_stride = weight.value.stride();
+    p.c = d.value.data<T>();
+    p.c_stride = d.value.stride();
+    p.accumulate = d.accumulate;
+    kernels::product(p);
+  });
+}
+
+// Those of its weight, dy^T x, and of its bias, the sums of dy's columns, as far as they are wanted.
+void weight_gradients(Context& ctx, const Tensor& x, const Var& weight, const Var& bias, const Tensor& dy) {
+  const int64_t m = dy.rows(), k = weight.cols(), n = weight.rows();
+  if (wanted(weight)) {
+    const Destination d = Tape::destination(weight.gradient, ctx.arena, ctx.precision.stream, n, k);
+    ctx.flops += 2.0 * double(m) * double(n) * double(k);
+    dispatch(ctx.precision, [&]<class S, class T>() {
+      kernels::Product<T, S> p;
+      p.m = n;
+      p.n = k;
+      p.k = m;
+      p.a = dy.data<T>();
+      p.a_stride = n;
+      p.a_transposed = true;
+      p.b = x.data<T>();
+      p.b_stride = x.stride();
+      p.c = d.value.data<S>();
+      p.c_stride = d.value.stride();
+      p.accumulate = d.accumulate;
+      if (!ctx.dry) kernels::product(p);
+    });
+  }
+  if (wanted(bias)) {
+    const Destination d = Tape::destination(bias.gradient, ctx.arena, ctx.precision.stream, 1, n);
+    dispatch(ctx.precision, [&]<class S, class T>() {
+      kernels::ColumnSum<T, S> c;
+      c.rows = m;
+      c.cols = n;
+      c.x = dy.data<T>();
+      c.stride = n;
+      c.out = d.value.data<S>();
+      c.accumulate = d.accumulate;
+      if (!ctx.dry) kernels::column_sum(c);
+    });
+  }
+}
+
+// dy becomes the gradient of what the activation is of; out, if given, the activation's value.
+void activation_backward(Context& ctx, const Tensor& pre, const Tensor& dy, const Tensor& out, Activation activation) {
+  if (ctx.dry) return;
+  dispatch(ctx.precision, [&]<class S, class T>() {
+    kernels::ActivationBackward<T> a;
+    a.rows = pre.rows();
+    a.cols = pre.cols();
+    a.pre = pre.data<T>();
+    a.dout = dy.data<T>();
+    a.din = dy.data<T>();
+    a.out = data_or_null<T>(out);
+    a.activation = activation;
+    kernels::activation_backward(a);
+  });
+}
+
+void gated_forward(Context& ctx, const Tensor& in, const Tensor& out, Activation activation) {
+  if (ctx.dry) return;
+  dispatch(ctx.precision, [&]<class S, class T>() {
+    kernels::GatedForward<T> a;
+    a.rows = out.rows();
+    a.cols = out.cols();
+    a.in = in.data<T>();
+    a.out = out.data<T>();
+    a.activation = activation;
+    kernels::gated_forward(a);
+  });
+}
+
+void gated_backward(Context& ctx, const Tensor& in, const Tensor& dout, const Tensor& out, const Tensor& din,
+                    Activation activation) {
+  if (ctx.dry) return;
+  dispatch(ctx.precision, [&]<class S, class T>() {
+    kernels::GatedBackward<T> a;
+    a.rows = dout.rows();
+    a.cols = dout.cols();
+    a.in = in.data<T>();
+    a.dout = dout.data<T>();
+    a.out = out.data<T>();
+    a.din = din.data<T>();
+    a.activation = activation;
+    kernels::gated_backward(a);
+  });
+}
+
+}  // namespace
+
+Var linear(Context& ctx, const Var& x, const Var& weight, const Var& bias, Activation activation) {
+  const int64_t m = x.rows(), n = weight.rows();
+  Var out = ctx.var(ctx.operand(m, n), wanted(x) || wanted(weight) || wanted(bias));
+  Tensor pre;
+  if (out.gradient && activation != Activation::none) pre = ctx.operand(m, n);
+  multiply(ctx, x.value, weight, bias, activation, out.value, pre);
+  if (!out.gradient) return out;
+  ctx.tape->record({out.gradient}, [&ctx, x, weight, bias, pre, activation, g = out.gradient] {
+    if (activation != Activation::none) activation_backward(ctx, pre, g->value, {}, activation);
+    input_gradient(ctx, x.gradient, weight, g->value);
+    weight_gradients(ctx, x.value, weight, bias, g->value);
+  });
+  return out;
+}
+
+Var mlp(Context& ctx, const Var& x, const Var& weight_in, const Var& bias_in, const Var& weight_out,
+        const Var& bias_out, Activation activation, bool gated) {
+  const int64_t m = x.rows(), width = weight_out.cols();
+  require(weight_in.rows() == (gated ? 2 : 1) * width, "mlp: expected {} rows of the first weight, found {}",
+          (gated ? 2 : 1) * width, weight_in.rows());
+  bool gradient = false;
+  for (const Var* v : {&x, &weight_in, &bias_in, &weight_out, &bias_out}) gradient |= wanted(*v);
+  Var out = ctx.var(ctx.operand(m, weight_out.rows()), gradient);
+  Tensor pre;
+  if (out.gradient || gated) pre = ctx.operand(m, weight_in.rows());
+  {
+    Tensor inner = ctx.operand(m, width);
+    if (gated) {
+      multiply(ctx, x.value, weight_in, bias_in, Activation::none, pre, {});
+      gated_forward(ctx, pre, inner, activation);
+    } else {
+      multiply(ctx, x.value, weight_in, bias_in, activation, inner, pre);
+    }
+    multiply(ctx, inner, weight_out, bias_out, Activation::none, out.value, {});
+  }
+  if (!out.gradient) return out;
+  ctx.tape->record({out.gradient}, [&ctx, m, width, x, weight_in, bias_in, weight_out, bias_out, pre, activation, gated,
+                                    g = out.gradient] {
+    Tensor dpre;
+    {
+      // What the second product read is made again while its gradient is taken back to the first's.
+      Gradient dinner;
+      input_gradient(ctx, &dinner, weight_out, g->value);
+      const Tensor inner = ctx.operand(m, width);
+      if (gated) {
+        dpre = ctx.operand(m, 2 * width);
+        gated_backward(ctx, pre, dinner.value, inner, dpre, activation);
+      } else {
+        dpre = dinner.value;
+        activation_backward(ctx, pre, dpre, inner, activation);
+      }
+      weight_gradients(ctx, inner, weight_out, bias_out, g->value);
+    }
+    input_gradient(ctx, x.gradient, weight_in, dpre);
+    weight_gradients(ctx, x.value, weight_in, bias_in, dpre);
+  });
+  return out;
+}
+
+}  // namespace triarch::ops
