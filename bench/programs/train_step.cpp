@@ -4,10 +4,12 @@
 //
 //   bench_train_step [--configs A,B,C] [--families causal,encoder,encoder_decoder,encoder_uneven,...]
 //                    [--precisions float32,bfloat16] [--rounds 5] [--python PYTHON] [--modes eager,compiled,shipped]
+//                    [--recompute yes]
 //
 // Families with "_uneven": texts of 16 to T tokens, packed here and padded there; tokens are the texts' own. PYTHON is
 // an interpreter with torch 2.13 (and transformers, for BERT and T5); without it only triarch is timed. Mode "shipped":
-// transformers' own loss of BERT, over all rows.
+// transformers' own loss of BERT, over all rows. --recompute: our activations are made again in the backward pass; the
+// operations counted are then those without it.
 #include <fmt/format.h>
 #include <algorithm>
 #include <cstdio>
@@ -42,6 +44,7 @@ int run(int count, char** values) {
                                    {"--precisions", "float32,bfloat16"},
                                    {"--rounds", "7"},
                                    {"--modes", "eager,compiled"},
+                                   {"--recompute", "no"},
                                    {"--python", ""},
                                    {"--script", "bench/peers/train.py"}});
   const int rounds = std::max(3, std::atoi(options.at("--rounds").c_str()));
@@ -76,8 +79,9 @@ int run(int count, char** values) {
         forget_peak_memory();
         Learner learner(work.spec, precision, optimizer);
         learner.model().parameters().initialise(1);
-        double flops = 0;
-        for (int i = 0; i < 3; ++i) flops = learner.step({&work.batch, 1}, 1e-3).flops;
+        const double flops = learner.plan({&work.batch, 1}).flops;
+        learner.model().recompute = options.at("--recompute") == "yes";
+        for (int i = 0; i < 3; ++i) learner.step({&work.batch, 1}, 1e-3).flops;
         const Medians m = alternate(
             rounds,
             [&] {

@@ -17,6 +17,7 @@ struct Context {
   Precision precision;
   bool training = false;  // dropout on
   bool dry = false;       // plan: allocate and count, run no kernel
+  bool again = false;     // only what the backward pass reads is wanted (recompute)
   double flops = 0;       // of the products executed or planned, forward and backward
 
   Tensor stream(int64_t rows, int64_t cols) { return arena.tensor(precision.stream, rows, cols); }

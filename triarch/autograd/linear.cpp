@@ -156,46 +156,44 @@ Var linear(Context& ctx, const Var& x, const Var& weight, const Var& bias, Activ
   return out;
 }
 
-Var mlp(Context& ctx, const Var& x, const Var& weight_in, const Var& bias_in, const Var& weight_out,
-        const Var& bias_out, Activation activation, bool gated) {
-  const int64_t m = x.rows(), width = weight_out.cols();
-  require(weight_in.rows() == (gated ? 2 : 1) * width, "mlp: expected {} rows of the first weight, found {}",
-          (gated ? 2 : 1) * width, weight_in.rows());
-  bool gradient = false;
-  for (const Var* v : {&x, &weight_in, &bias_in, &weight_out, &bias_out}) gradient |= wanted(*v);
-  Var out = ctx.var(ctx.operand(m, weight_out.rows()), gradient);
+Var mlp(Context& ctx, const Var& x, const Mlp& o) {
+  const int64_t m = x.rows(), width = o.weight_out.cols(), parts = o.gated ? 2 : 1;
+  require(o.weight_in.rows() == parts * width, "mlp: expected {} rows of the first weight, found {}", parts * width,
+          o.weight_in.rows());
+  bool gradient = wanted(x);
+  for (const Var* v : {&o.weight_in, &o.bias_in, &o.weight_out, &o.bias_out}) gradient |= wanted(*v);
+  Var out = ctx.var(ctx.operand(m, o.weight_out.rows()), gradient);
   Tensor pre;
-  if (out.gradient || gated) pre = ctx.operand(m, weight_in.rows());
+  if (out.gradient || o.gated) pre = ctx.operand(m, parts * width);
   {
-    Tensor inner = ctx.operand(m, width);
-    if (gated) {
-      multiply(ctx, x.value, weight_in, bias_in, Activation::none, pre, {});
-      gated_forward(ctx, pre, inner, activation);
+    const Tensor inner = ctx.operand(m, width);
+    if (o.gated) {
+      multiply(ctx, x.value, o.weight_in, o.bias_in, Activation::none, pre, {});
+      if (o.output_read) gated_forward(ctx, pre, inner, o.activation);
     } else {
-      multiply(ctx, x.value, weight_in, bias_in, activation, inner, pre);
+      multiply(ctx, x.value, o.weight_in, o.bias_in, o.activation, inner, pre);
     }
-    multiply(ctx, inner, weight_out, bias_out, Activation::none, out.value, {});
+    if (o.output_read) multiply(ctx, inner, o.weight_out, o.bias_out, Activation::none, out.value, {});
   }
   if (!out.gradient) return out;
-  ctx.tape->record({out.gradient}, [&ctx, m, width, x, weight_in, bias_in, weight_out, bias_out, pre, activation, gated,
-                                    g = out.gradient] {
+  ctx.tape->record({out.gradient}, [&ctx, m, width, x, o, pre, g = out.gradient] {
     Tensor dpre;
     {
-      // What the second product read is made again while its gradient is taken back to the first's.
+      // What the second product read is made again while its gradient is taken back to the first.
       Gradient dinner;
-      input_gradient(ctx, &dinner, weight_out, g->value);
+      input_gradient(ctx, &dinner, o.weight_out, g->value);
       const Tensor inner = ctx.operand(m, width);
-      if (gated) {
+      if (o.gated) {
         dpre = ctx.operand(m, 2 * width);
-        gated_backward(ctx, pre, dinner.value, inner, dpre, activation);
+        gated_backward(ctx, pre, dinner.value, inner, dpre, o.activation);
       } else {
         dpre = dinner.value;
-        activation_backward(ctx, pre, dpre, inner, activation);
+        activation_backward(ctx, pre, dpre, inner, o.activation);
       }
-      weight_gradients(ctx, inner, weight_out, bias_out, g->value);
+      weight_gradients(ctx, inner, o.weight_out, o.bias_out, g->value);
     }
-    input_gradient(ctx, x.gradient, weight_in, dpre);
-    weight_gradients(ctx, x.value, weight_in, bias_in, dpre);
+    input_gradient(ctx, x.gradient, o.weight_in, dpre);
+    weight_gradients(ctx, x.value, o.weight_in, o.bias_in, dpre);
   });
   return out;
 }

@@ -35,11 +35,17 @@ void add_rows(Context& ctx, Var& x, const Var& rows, std::span<const int32_t> in
 // gradient, bias S [1, out] or empty.
 Var linear(Context& ctx, const Var& x, const Var& weight, const Var& bias, Activation activation = Activation::none);
 
-// T [x.rows, weight_out.rows]: the second product of activation(the first's), or, gated, of activation(its first half)
-// times its second half (Shazeer 2020, eq. 6). Weights T [width, in], gated [2 width, in], and [out, width]. Of what is
-// as wide as `width` only the first product is kept: the rest is made again in the backward pass.
-Var mlp(Context& ctx, const Var& x, const Var& weight_in, const Var& bias_in, const Var& weight_out,
-        const Var& bias_out, Activation activation, bool gated);
+struct Mlp {
+  Var weight_in, bias_in;    // T [width, in], gated [2 width, in]; S [1, rows of the weight] or empty
+  Var weight_out, bias_out;  // T [out, width]; S [1, out] or empty
+  Activation activation = Activation::gelu;
+  bool gated = false;
+  bool output_read = true;  // false: nobody reads the value; its gradient comes all the same
+};
+// T [x.rows, out]: the second product of activation(the first), or, gated, of activation(its first half) times its
+// second half (Shazeer 2020, eq. 6). Of what is as wide as `width` only the first product is kept: the rest is made
+// again in the backward pass.
+Var mlp(Context& ctx, const Var& x, const Mlp& mlp);
 
 struct NormOptions {
   NormKind kind = NormKind::layer;

@@ -31,7 +31,9 @@ Residual recompute(Context& ctx, const Residual& in, F f) {
   outer->record({gx, gd, gy}, [&ctx, outer, in, f, gx, gd, gy] {
     Tape& inner = outer->inner();
     ctx.tape = &inner;
+    ctx.again = true;
     Residual again = f(ctx, in);
+    ctx.again = false;
     const auto pass = [](Gradient* from, Var& to) {
       if (!from || !from->written || !to.gradient) return;
       to.gradient->value = from->value;

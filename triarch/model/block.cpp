@@ -182,8 +182,15 @@ Var Block::feed_forward(Context& ctx, const StackPass& pass, const Var& y) const
   const ModelSpec& spec = pass.spec;
   const Parameters& p = pass.parameters;
   const auto bias = [&](const LinearLayer& layer) { return layer.bias ? p.stream(*layer.bias) : Var{}; };
-  return ops::mlp(ctx, y, p.operand(*mlp_in.weight), bias(mlp_in), p.operand(*mlp_out.weight), bias(mlp_out),
-                  spec.activation, spec.gated);
+  ops::Mlp o;
+  o.weight_in = p.operand(*mlp_in.weight);
+  o.bias_in = bias(mlp_in);
+  o.weight_out = p.operand(*mlp_out.weight);
+  o.bias_out = bias(mlp_out);
+  o.activation = spec.activation;
+  o.gated = spec.gated;
+  o.output_read = !ctx.again || spec.norm_place == NormPlace::post;  // it is the block's last, but for a norm
+  return ops::mlp(ctx, y, o);
 }
 
 }  // namespace triarch

@@ -136,7 +136,7 @@ struct TrainConfig {
     v.group("schedule", schedule, "learning rate over the run");
     v.group("loss", loss, "smoothing and z-loss");
     v.group("budget", budget, "how long: the first that is given");
-    v("recompute", recompute, "recompute activations in the backward pass: less memory, a third more work");
+    v("recompute", recompute, "recompute activations in the backward pass: less memory, a fifth more work");
     v("logging_steps", logging_steps, "steps between log lines; 0: about 50 lines per run");
     v("eval_steps", eval_steps, "steps between evaluations; 0: about 10 per run");
     v("eval_rows", eval_rows, "rows of validation text per evaluation while training; the last takes all");
