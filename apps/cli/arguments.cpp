@@ -21,27 +21,31 @@ Argument Argument::description(const std::string& text) { return Argument(option
 Argument Arguments::add_option(const std::string& names, std::string& value, const std::string& help) {
   return Argument(app_.add_option(names, value, help));
 }
-Argument Arguments::add_option(const std::string& names, int& value, const std::string& help) {
-  return Argument(app_.add_option(names, value, help));
-}
-Argument Arguments::add_option(const std::string& names, int64_t& value, const std::string& help) {
+template <class T>
+Argument Arguments::add_number(const std::string& names, T& value, const std::string& help) {
   // As in a configuration: 500k, 5M, 1e6.
   CLI::Option* option = app_.add_option_function<std::string>(
       names,
       [&value, names](const std::string& text) {
         if (detail::parse_value(text, value)) return;
-        throw CLI::ConversionError(
-            fmt::format("{}: expected {}, found '{}'", names, detail::type_name<int64_t>(), text));
+        throw CLI::ConversionError(fmt::format("{}: expected {}, found '{}'", names, detail::type_name<T>(), text));
       },
       help);
-  option->type_name("INT")->default_function([&value] { return std::to_string(value); });
+  option->type_name(std::is_integral_v<T> ? "INT" : "NUMBER");
+  option->default_function([&value] { return detail::print_value(value); });
   return Argument(option);
 }
+Argument Arguments::add_option(const std::string& names, int& value, const std::string& help) {
+  return add_number(names, value, help);
+}
+Argument Arguments::add_option(const std::string& names, int64_t& value, const std::string& help) {
+  return add_number(names, value, help);
+}
 Argument Arguments::add_option(const std::string& names, uint64_t& value, const std::string& help) {
-  return Argument(app_.add_option(names, value, help));
+  return add_number(names, value, help);
 }
 Argument Arguments::add_option(const std::string& names, double& value, const std::string& help) {
-  return Argument(app_.add_option(names, value, help));
+  return add_number(names, value, help);
 }
 Argument Arguments::add_option(const std::string& names, std::vector<std::string>& values, const std::string& help) {
   return Argument(app_.add_option(names, values, help));

@@ -52,6 +52,9 @@ class Arguments {
   bool helps_all() const { return helps_all_; }
 
  private:
+  template <class T>
+  Argument add_number(const std::string& names, T& value, const std::string& help);
+
   CLI::App& app_;
   bool helps_all_;
 };

@@ -63,6 +63,23 @@ CompareConfig configured(const CompareFlags& o) {
   return config;
 }
 
+// What each run does, one thing after the other.
+std::string stages(const Comparison& c) {
+  const CompareConfig& k = c.config();
+  const CompareData& d = c.data();
+  std::vector<std::string> out = {"pretraining"};
+  out.push_back(d.pairs ? "answers to held-out inputs" : "suffix loss");
+  if (!d.tasks.empty()) out.push_back(k.shots > 0 ? "zero- and few-shot questions" : "zero-shot questions");
+  if (d.instruction_tokens > 0) {
+    out.push_back(fmt::format("finetuning on many tasks ({} tokens)", human_count(double(d.instruction_tokens))));
+    out.push_back("the questions again");
+  }
+  if (!d.heads.empty()) out.push_back("heads for labels");
+  if (!k.adaptations.empty()) out.push_back("adaptation between families");
+  if (k.serving.value_or(false)) out.push_back("cost to serve");
+  return fmt::format("{}", fmt::join(out, ", "));
+}
+
 void print_plan(const Comparison& c, int jobs) {
   const CompareConfig& k = c.config();
   say("data", c.data().description);
@@ -93,6 +110,7 @@ void print_plan(const Comparison& c, int jobs) {
     seconds += cost.seconds_per_token * tokens / jobs;
     bytes = std::max(bytes, cost.peak_bytes);
   }
+  say("stages", stages(c));
   say("models",
       fmt::format("{}, width {}, {} layers per stack, {}", k.preset, k.width, k.layers, enum_name(k.precision)));
   say("plan",
@@ -200,13 +218,12 @@ Action declare_compare(Arguments& app) {
   app.add_option("inputs", o->inputs,
                  "texts: .txt, .jsonl, .tsv, folders or globs, also .gz and .zst; none: the built-in world");
   app.add_option("-b,--budget", o->budget,
-                 "time of the whole comparison (90s, 3m, 1h) or what each run sees (500k tokens); default: 400k tokens "
-                 "on the built-in world, 3m on a text")
+                 "time of it all (90s, 3m, 1h) or what each run sees (500k tokens); default: 3m, on the built-in world "
+                 "400k tokens")
       .group("General");
   app.add_option("--contenders", o->contenders,
-                 "family, family:objective+objective, or family/variant:..., separated by commas; default: causal, "
-                 "prefix, encoder_decoder, "
-                 "encoder, each with its usual objective")
+                 "family, family:objective+objective or family/variant:..., with commas; default: "
+                 "causal,prefix,encoder_decoder,encoder")
       .group("General");
   app.add_flag("--all", o->all, "every family with every objective of the paper's grid, and variants").group("General");
   app.add_option("--grid", o->grid, "wang: architecture x objective, with and without finetuning (Wang et al. 2022)")

@@ -82,9 +82,10 @@ int run(int count, char** values) {
   std::vector<Action> actions;
   for (const Verb& verb : kVerbs) {
     CLI::App* sub = app.add_subcommand(verb.name, verb.summary);
-    sub->add_option("-t,--threads", threads, "threads; default: all cores this process may use")->group("General");
-    // The flags of all verbs would take longer to declare than most of them to run.
     Arguments arguments_of_verb(*sub, helps_all);
+    arguments_of_verb.add_option("-t,--threads", threads, "threads; default: all cores this process may use")
+        .group("General");
+    // The flags of all verbs would take longer to declare than most of them to run.
     const bool wanted = std::ranges::find(given, verb.name) != given.end();
     actions.push_back(wanted ? verb.declare(arguments_of_verb) : Action());
   }

@@ -50,9 +50,15 @@ std::string labelled(const Model& model, const RunData& data, const std::vector<
 }
 
 std::string filled(const Model& model, const Tokenizer& tokenizer, Ids ids) {
-  for (size_t m = 1; m <= 3; ++m) ids[m * ids.size() / 4] = tokenizer.specials().mask;
+  std::vector<std::string> there;
+  for (size_t m = 1; m <= 3; ++m) {
+    int32_t& id = ids[m * ids.size() / 4];
+    there.push_back(fmt::format("'{}'", one_line(tokenizer.decode({&id, 1}))));
+    id = tokenizer.specials().mask;
+  }
   const std::vector<std::string> texts = {tokenizer.decode(ids, true)};
-  return fmt::format("{} -> {}", one_line(texts[0]), one_line(fill_masks(model, tokenizer, texts)[0].text));
+  return fmt::format("{} -> {} (there stood {})", one_line(texts[0]),
+                     one_line(fill_masks(model, tokenizer, texts)[0].text), fmt::join(there, ", "));
 }
 
 std::string repaired(Session& session, const Tokenizer& tokenizer, const Ids& ids, int32_t mode) {
@@ -66,7 +72,9 @@ std::string repaired(Session& session, const Tokenizer& tokenizer, const Ids& id
   options.mode = mode;
   const std::vector<std::string> texts = {tokenizer.decode(broken, true)};
   const InfillResult r = infill(session, tokenizer, texts, options)[0];
-  return fmt::format("{} -> '{}'", one_line(texts[0]), one_line(r.spans[0]));
+  const Ids gone(half, std::min(ids.end(), half + 3));
+  return fmt::format("{} -> '{}' (there stood '{}')", one_line(texts[0]), one_line(r.spans[0]),
+                     one_line(tokenizer.decode(gone)));
 }
 
 }  // namespace

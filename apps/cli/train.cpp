@@ -106,13 +106,14 @@ ExitCode train(const TrainFlags& o) {
     RunData data = prepare_data(config.data, config.seed, first_kind(config), known ? &*known : nullptr);
     run = std::make_unique<Run>(std::move(config), std::move(data));
   }
-  if (!o.dump_config) print_run(*run);
-  const RunPlan plan = run->plan(!o.dump_config);
+  const bool finished = run->finished();
+  if (!o.dump_config && !finished) print_run(*run);
+  const RunPlan plan = run->plan(!o.dump_config && !finished);
   if (o.dump_config) {
     std::cout << to_yaml(run->config());
     return ExitCode::ok;
   }
-  print_plan(plan);
+  if (!finished) print_plan(plan);
   if (o.dry_run) return ExitCode::ok;
 
   Progress line(run->config().budget.steps);

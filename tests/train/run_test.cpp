@@ -67,6 +67,22 @@ TEST_F(RunTest, LearnsAndRecords) {
   EXPECT_EQ(newest_checkpoint(root_ / "run")->step, 150);
 }
 
+TEST_F(RunTest, AFinishedRunIsEvaluatedAgain) {
+  double once = 0;
+  {
+    const auto run = begin(config("run"));
+    train(*run);
+    once = run->result().tally.mean_nll();
+  }
+  const auto again = resume(root_ / "run");
+  double told = 0;
+  RunEvents events;
+  events.evaluated = [&](const RunCounters&, const Evaluation& e, bool last) { told = last ? e.tally.mean_nll() : 0; };
+  again->train(events);
+  EXPECT_EQ(again->result().tally.mean_nll(), once);
+  EXPECT_EQ(told, once);
+}
+
 TEST_F(RunTest, StoppedAndResumedEqualsUninterrupted) {
   for (Family family : kFamilies) {
     const std::string name = enum_name(family);

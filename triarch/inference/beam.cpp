@@ -46,29 +46,11 @@ bool decided(const Search& s, const BeamOptions& o) {
   return score_of(o, best.log_probability, tokens) <= s.ended.back().score;
 }
 
+// A token that may come next.
 struct Likely {
   double log_probability;
   int32_t id;
 };
-
-// The likeliest tokens after a row of logits, best first, at most `count` and none of `never`; none at all where the
-// logits are not finite.
-std::vector<Likely> likeliest(std::span<const double> logits, double log_sum, size_t count,
-                              const std::vector<int32_t>& never) {
-  if (!std::isfinite(log_sum)) return {};
-  std::vector<Likely> best;
-  for (size_t id = 0; id < logits.size(); ++id) {
-    const double x = logits[id];
-    // Nearly all end here. Of equals the first is the better.
-    if ((best.size() == count && !(x > best.back().log_probability)) || !(x > -HUGE_VAL)) continue;
-    if (std::ranges::find(never, int32_t(id)) != never.end()) continue;
-    if (best.size() == count) best.pop_back();
-    const auto place = std::ranges::find_if(best, [&](const Likely& t) { return t.log_probability < x; });
-    best.insert(place, {x, int32_t(id)});
-  }
-  for (Likely& t : best) t.log_probability -= log_sum;
-  return best;
-}
 
 // One token further, with the likeliest of each running beam.
 void extend(Search& s, const BeamOptions& o, const Specials& specials, std::span<const std::vector<Likely>> rows) {
@@ -164,7 +146,10 @@ std::vector<std::vector<Beam>> beam_search(Session& session, const Specials& spe
     const Logits logits = session.advance(begins, nexts);
     std::vector<std::vector<Likely>> rows(size_t(logits.rows));
     parallel(logits.rows, [&](int64_t row, int) {
-      rows[size_t(row)] = likeliest(logits.row(row), logits.log_sums[size_t(row)], size_t(2 * options.beams), never);
+      if (!std::isfinite(logits.log_sums[size_t(row)])) return;
+      for (int32_t id : likeliest(logits.row(row), 2 * options.beams, never)) {
+        rows[size_t(row)].push_back({logits.log_probability(row, id), id});
+      }
     });
     for (const std::vector<Likely>& row : rows) {
       require(!row.empty(), "beam search: no token has a probability; the model has diverged");

@@ -70,19 +70,18 @@ std::vector<FillResult> fill_masks(const Model& model, const Tokenizer& tokenize
                const double lse = logsumexp(z);
                suppress(z, never);
                for (size_t k = size_t(tokenizer.vocabulary()); k < z.size(); ++k) z[k] = -HUGE_VAL;
-               SamplingOptions most;
-               most.top_k = options.top_k;
                std::vector<Filled> candidates_here;
-               for (const Candidate& c : candidates(z, most, {})) {
+               for (int32_t id : likeliest(z, options.top_k)) {
                  Filled f;
-                 f.token = c.id;
-                 f.token_str = tokenizer.decode_token(c.id);
-                 f.score = std::exp(z[size_t(c.id)] - lse);
+                 f.token = id;
+                 f.token_str = tokenizer.decode_token(id);
+                 f.score = std::exp(z[size_t(id)] - lse);
                  Ids with = ids[i];
-                 with[t] = c.id;
+                 with[t] = id;
                  f.sequence = text_of(tokenizer, with);
                  candidates_here.push_back(std::move(f));
                }
+               require(!candidates_here.empty(), "fill: no token has a probability; the model has diverged");
                best[t] = candidates_here[0].token;
                out[i].masks.push_back(std::move(candidates_here));
              }

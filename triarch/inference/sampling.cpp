@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "triarch/base/error.h"
@@ -43,17 +44,25 @@ int32_t argmax(std::span<const double> logits) {
   return int32_t(std::max_element(logits.begin(), logits.end()) - logits.begin());
 }
 
+std::vector<int32_t> likeliest(std::span<const double> logits, int64_t count, std::span<const int32_t> never) {
+  std::vector<int32_t> best;
+  if (count <= 0) return best;
+  for (size_t id = 0; id < logits.size(); ++id) {
+    const double x = logits[id];
+    // Nearly all end here.
+    if ((int64_t(best.size()) == count && !(x > logits[size_t(best.back())])) || !(x > -HUGE_VAL)) continue;
+    if (std::ranges::find(never, int32_t(id)) != never.end()) continue;
+    if (int64_t(best.size()) == count) best.pop_back();
+    const auto place = std::ranges::upper_bound(best, x, std::greater(), [&](int32_t b) { return logits[size_t(b)]; });
+    best.insert(place, int32_t(id));
+  }
+  return best;
+}
+
 namespace {
 
 bool before(const Candidate& a, const Candidate& b) {
   return a.probability != b.probability ? a.probability > b.probability : a.id < b.id;
-}
-
-// Puts the `count` most likely first, in order, and drops the rest.
-void keep_best(std::vector<Candidate>& list, size_t count) {
-  count = std::min(count, list.size());
-  std::partial_sort(list.begin(), list.begin() + ptrdiff_t(count), list.end(), before);
-  list.resize(count);
 }
 
 // In order of probability where a filter needs it or the caller wants it, else in order of ids: sorting a vocabulary
@@ -73,26 +82,29 @@ std::vector<Candidate> filtered(std::span<const double> logits, const SamplingOp
     }
   }
   const std::span<const double> z = copy.empty() ? logits : copy;
-  const bool greedy = options.temperature == 0;
-  std::vector<Candidate> out;  // probability: first the logit
-  if (!greedy) out.reserve(z.size());
   for (size_t i = 0; i < z.size(); ++i) {
     require(!std::isnan(z[i]), "sampling: the logit of token {} is NaN; the model has diverged", i);
-    if (greedy && !out.empty() && z[i] <= out[0].probability) continue;
-    if (greedy) out.clear();
-    if (z[i] > -std::numeric_limits<double>::infinity()) out.push_back({int32_t(i), z[i]});
+  }
+  const bool greedy = options.temperature == 0;
+  std::vector<Candidate> out;  // probability: first the logit
+  if (greedy || options.top_k > 0) {
+    for (int32_t id : likeliest(z, greedy ? 1 : options.top_k)) out.push_back({id, z[size_t(id)]});
+  } else {
+    out.reserve(z.size());
+    for (size_t i = 0; i < z.size(); ++i) {
+      if (z[i] > -std::numeric_limits<double>::infinity()) out.push_back({int32_t(i), z[i]});
+    }
   }
   require(!out.empty(), "sampling: no token of {} is allowed", z.size());
+  if (greedy) {
+    out[0].probability = 1;
+    return out;
+  }
   const auto normalise = [&] {
     double sum = 0;
     for (const Candidate& c : out) sum += c.probability;
     for (Candidate& c : out) c.probability /= sum;
   };
-  if (greedy) {
-    out[0].probability = 1;
-    return out;
-  }
-  if (options.top_k > 0) keep_best(out, size_t(options.top_k));
   const double largest = std::min_element(out.begin(), out.end(), before)->probability;
   for (Candidate& c : out) c.probability = std::exp((c.probability - largest) / options.temperature);
   normalise();
@@ -133,12 +145,9 @@ int32_t sample(std::span<const double> logits, const SamplingOptions& options, s
 }
 
 std::vector<Candidate> most_likely(std::span<const double> logits, int64_t count) {
-  const std::vector<double> z = log_softmax(logits);
+  const double log_sum = logsumexp(logits);
   std::vector<Candidate> out;
-  out.reserve(z.size());
-  for (size_t i = 0; i < z.size(); ++i) out.push_back({int32_t(i), z[i]});
-  keep_best(out, size_t(std::max<int64_t>(0, count)));
-  for (Candidate& c : out) c.probability = std::exp(c.probability);
+  for (int32_t id : likeliest(logits, count)) out.push_back({id, std::exp(logits[size_t(id)] - log_sum)});
   return out;
 }
 

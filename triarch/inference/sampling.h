@@ -46,6 +46,9 @@ double logsumexp(std::span<const double> logits);
 std::vector<double> log_softmax(std::span<const double> logits);
 // The first id with the largest logit.
 int32_t argmax(std::span<const double> logits);
+// The `count` ids with the largest logits, best first, of equals the first; without those of `never` and those of a
+// logit of -infinity or NaN.
+std::vector<int32_t> likeliest(std::span<const double> logits, int64_t count, std::span<const int32_t> never = {});
 
 // The distribution that the next token is drawn from: what is left after all filters, summing to 1, most likely first
 // (ids in order where equal). A logit of -infinity is never drawn. `seen`: the tokens of the sequence so far.

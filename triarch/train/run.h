@@ -111,7 +111,8 @@ class Run {
   RunPlan plan(bool timed);
 
   // Trains to the end of the budget. Stops early, after saving, when a signal asks for it (base/signals.h): then
-  // finished() is false. Throws ExitCode::diverged, naming the last good checkpoint, which is kept.
+  // finished() is false. A run that is finished already is evaluated only. Throws ExitCode::diverged, naming the last
+  // good checkpoint, which is kept.
   void train(const RunEvents& events);
   bool finished() const { return share() >= 1; }
   // The last, complete evaluation; after a finished train().

@@ -282,6 +282,11 @@ void Run::diverged(const std::string& what) const {
 }
 
 void Run::train(const RunEvents& events) {
+  if (finished()) {  // before it began: a finished run is judged again, and nothing is written
+    result_ = evaluate_now(true);
+    if (events.evaluated) events.evaluated(counters_, result_, true);
+    return;
+  }
   if (plan_.steps == 0) plan(false);
   if (!record_) {
     record_ = std::make_unique<Record>(folder_);
