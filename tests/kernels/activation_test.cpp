@@ -29,6 +29,8 @@ Values run_backward(Shape s, Activation f, const Values& in_values, const Values
   gated_backward(GatedBackward<T>{s.rows, s.cols, in.data(), dout.data(), without.data(), nullptr, f});
   EXPECT_EQ(doubles(din), doubles(without));
   EXPECT_EQ(doubles(out), run_forward<T>(s, f, in_values));  // made again to the bit
+  gated_backward(GatedBackward<T>{s.rows, s.cols, in.data(), dout.data(), in.data(), nullptr, f});
+  EXPECT_EQ(doubles(din), doubles(in));  // in place
   return doubles(din);
 }
 template <class T>

@@ -34,11 +34,9 @@ void multiply(Context& ctx, const Tensor& x, const Var& weight, const Var& bias,
   });
 }
 
-// The gradient of a product's input, dy weight, if it is wanted.
-void input_gradient(Context& ctx, Gradient* dx, const Var& weight, const Tensor& dy) {
-  if (!dx) return;
+// The gradient of a product's input, dy weight.
+void input_gradient(Context& ctx, const Destination& dx, const Var& weight, const Tensor& dy) {
   const int64_t m = dy.rows(), k = weight.cols(), n = weight.rows();
-  const Destination d = Tape::destination(dx, ctx.arena, ctx.precision.operand, m, k);
   ctx.flops += 2.0 * double(m) * double(n) * double(k);
   if (ctx.dry) return;
   dispatch(ctx.precision, [&]<class S, class T>() {
@@ -50,9 +48,9 @@ void input_gradient(Context& ctx, Gradient* dx, const Var& weight, const Tensor&
     p.a_stride = n;
     p.b = weight.value.data<T>();
     p.b_stride = weight.value.stride();
-    p.c = d.value.data<T>();
-    p.c_stride = d.value.stride();
-    p.accumulate = d.accumulate;
+    p.c = dx.value.data<T>();
+    p.c_stride = dx.value.stride();
+    p.accumulate = dx.accumulate;
     kernels::product(p);
   });
 }
@@ -150,7 +148,10 @@ Var linear(Context& ctx, const Var& x, const Var& weight, const Var& bias, Activ
   if (!out.gradient) return out;
   ctx.tape->record({out.gradient}, [&ctx, x, weight, bias, pre, activation, g = out.gradient] {
     if (activation != Activation::none) activation_backward(ctx, pre, g->value, {}, activation);
-    input_gradient(ctx, x.gradient, weight, g->value);
+    if (wanted(x)) {
+      const Destination dx = Tape::destination(x.gradient, ctx.arena, ctx.precision.operand, x.rows(), x.cols());
+      input_gradient(ctx, dx, weight, g->value);
+    }
     weight_gradients(ctx, x.value, weight, bias, g->value);
   });
   return out;
@@ -177,22 +178,24 @@ Var mlp(Context& ctx, const Var& x, const Mlp& o) {
   }
   if (!out.gradient) return out;
   ctx.tape->record({out.gradient}, [&ctx, m, width, x, o, pre, g = out.gradient] {
-    Tensor dpre;
+    // What the second product read is made again while its gradient is taken back to the first, which is written over
+    // what is read for it.
+    Tensor dpre = pre;
     {
-      // What the second product read is made again while its gradient is taken back to the first.
-      Gradient dinner;
-      input_gradient(ctx, &dinner, o.weight_out, g->value);
-      const Tensor inner = ctx.operand(m, width);
+      const Tensor inner = ctx.operand(m, width), dinner = ctx.operand(m, width);
+      input_gradient(ctx, {dinner, false}, o.weight_out, g->value);
       if (o.gated) {
-        dpre = ctx.operand(m, 2 * width);
-        gated_backward(ctx, pre, dinner.value, inner, dpre, o.activation);
+        gated_backward(ctx, pre, dinner, inner, dpre, o.activation);
       } else {
-        dpre = dinner.value;
+        dpre = dinner;
         activation_backward(ctx, pre, dpre, inner, o.activation);
       }
       weight_gradients(ctx, inner, o.weight_out, o.bias_out, g->value);
     }
-    input_gradient(ctx, x.gradient, o.weight_in, dpre);
+    if (wanted(x)) {
+      const Destination dx = Tape::destination(x.gradient, ctx.arena, ctx.precision.operand, x.rows(), x.cols());
+      input_gradient(ctx, dx, o.weight_in, dpre);
+    }
     weight_gradients(ctx, x.value, o.weight_in, o.bias_in, dpre);
   });
   return out;

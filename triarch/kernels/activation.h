@@ -24,7 +24,7 @@ struct GatedBackward {
   int64_t rows = 0, cols = 0;
   const T* in = nullptr;    // [rows, 2 cols]
   const T* dout = nullptr;  // [rows, cols]
-  T* din = nullptr;         // [rows, 2 cols], written
+  T* din = nullptr;         // [rows, 2 cols], written; may be in
   T* out = nullptr;         // [rows, cols] or null: the forward's output again
   Activation activation = Activation::silu;
 };
