@@ -150,6 +150,19 @@ TEST_F(Checkpoints, BitFlipsAnywhereAreFound) {
   expect_whole(path, 7);
 }
 
+// Who uses a model waits for what he reads only.
+TEST_F(Checkpoints, OnlyWhatIsReadIsChecked) {
+  const fs::path path = save(run_, 1), moments = path / checkpoint_file::optimizer;
+  std::string bytes = read_file(moments, "test");
+  bytes.back() = char(bytes.back() ^ 1);
+  overwrite(moments, bytes);
+  EXPECT_EQ(Checkpoint(path, {checkpoint_file::model, checkpoint_file::config}).step(), 1);
+  EXPECT_THROW(Checkpoint(path, {checkpoint_file::optimizer}), Error);
+  EXPECT_THROW(Checkpoint{path}, Error);
+  fs::resize_file(moments, bytes.size() - 1);
+  EXPECT_THROW(Checkpoint(path, {checkpoint_file::model}), Error);
+}
+
 TEST_F(Checkpoints, EveryBitOfTheManifestMatters) {
   const fs::path path = save(run_, 7), manifest = path / checkpoint_file::manifest;
   const std::string whole = read_file(manifest, "test");

@@ -93,7 +93,7 @@ fs::path CheckpointWriter::commit() {
   return final_;
 }
 
-Checkpoint::Checkpoint(const fs::path& folder) : path_(folder) {
+Checkpoint::Checkpoint(const fs::path& folder, std::initializer_list<std::string_view> read) : path_(folder) {
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored))
     fail("open checkpoint: expected a folder at '{}', found none", folder.string());
@@ -115,6 +115,8 @@ Checkpoint::Checkpoint(const fs::path& folder) : path_(folder) {
            "open checkpoint: '{}' is damaged: expected {} bytes, found {}; take another checkpoint of the run",
            file.string(), entry.bytes, mapped.bytes().size());
     }
+    files_[name] = entry.bytes;
+    if (read.size() > 0 && std::find(read.begin(), read.end(), name) == read.end()) continue;
     const std::string hash = hex(hash64(mapped.bytes()));
     if (hash != entry.hash) {
       fail(ExitCode::corrupt,
@@ -122,7 +124,6 @@ Checkpoint::Checkpoint(const fs::path& folder) : path_(folder) {
            "run",
            file.string(), entry.hash, hash);
     }
-    files_[name] = entry.bytes;
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
@@ -81,11 +82,11 @@ class CheckpointWriter {
   int64_t step_;
 };
 
-// An existing checkpoint. Opening it reads all its files once: a missing, cut or changed one is an error with
-// ExitCode::corrupt.
+// An existing checkpoint. A missing, cut or changed file is an error with ExitCode::corrupt.
 class Checkpoint {
  public:
-  explicit Checkpoint(const std::filesystem::path& folder);
+  // All files have to be there in their length. `read`: those whose content is checked, too; all if none is named.
+  explicit Checkpoint(const std::filesystem::path& folder, std::initializer_list<std::string_view> read = {});
 
   const std::filesystem::path& path() const { return path_; }
   int64_t step() const { return step_; }

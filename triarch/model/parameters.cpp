@@ -1,5 +1,6 @@
 #include "triarch/model/parameters.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "triarch/autograd/context.h"
@@ -39,7 +40,12 @@ Parameter& Parameters::add(std::string name, int64_t rows, int64_t cols, Paramet
 void Parameters::allocate(bool with_gradients) {
   const auto take = [&](DType type, int64_t rows, int64_t cols) {
     Tensor t = arena_.tensor(type, rows, cols);
-    std::memset(t.raw(), 0, size_t(rows * cols * size_of(type)));
+    // The first to touch it waits for the system to clear it: all threads share that.
+    constexpr int64_t kPiece = 4 << 20;
+    const int64_t bytes = rows * cols * size_of(type);
+    parallel((bytes + kPiece - 1) / kPiece, [&](int64_t i, int) {
+      std::memset(static_cast<char*>(t.raw()) + i * kPiece, 0, size_t(std::min(kPiece, bytes - i * kPiece)));
+    });
     return t;
   };
   const DType stored = precision_.weights;
