@@ -30,7 +30,17 @@ void add(int64_t rows, int64_t vocabulary, bool gradient) {
   });
 }
 
+void add_log_sum(int64_t rows, int64_t vocabulary) {
+  add_walk("log_sum_exp/" + std::to_string(rows) + "x" + std::to_string(vocabulary), double(rows * vocabulary) * 4,
+           [=] {
+             auto z = std::make_shared<std::vector<float>>(values<float>(rows * vocabulary, 1));
+             auto out = std::make_shared<std::vector<float>>(static_cast<size_t>(rows));
+             return [=] { log_sum_exp(LogSumExp<float>{rows, vocabulary, z->data(), out->data()}); };
+           });
+}
+
 const bool registered = [] {
+  for (int64_t rows : {1, 64}) add_log_sum(rows, 50304);
   for (const auto& [rows, vocabulary] : {std::pair<int64_t, int64_t>{256, 4096}, {2048, 4096}, {128, 50304}}) {
     add<float>(rows, vocabulary, false);
     add<float>(rows, vocabulary, true);

@@ -63,18 +63,21 @@ CompareConfig configured(const CompareFlags& o) {
   return config;
 }
 
-// What each run does, one thing after the other.
+// What is done, in order.
 std::string stages(const Comparison& c) {
   const CompareConfig& k = c.config();
   const CompareData& d = c.data();
   std::vector<std::string> out = {"pretraining"};
   out.push_back(d.pairs ? "answers to held-out inputs" : "suffix loss");
-  if (!d.tasks.empty()) out.push_back(k.shots > 0 ? "zero- and few-shot questions" : "zero-shot questions");
-  if (d.instruction_tokens > 0) {
-    out.push_back(fmt::format("finetuning on many tasks ({} tokens)", human_count(double(d.instruction_tokens))));
-    out.push_back("the questions again");
+  if (!d.tasks.empty()) {
+    const bool few = std::ranges::any_of(d.tasks, [](const ChoiceTask& t) { return t.shots > 0; });
+    out.push_back(few ? "zero- and few-shot questions" : "zero-shot questions");
   }
   if (!d.heads.empty()) out.push_back("heads for labels");
+  if (d.instruction_tokens > 0) {
+    out.push_back(fmt::format("finetuning on many tasks ({} tokens)", human_count(double(d.instruction_tokens))));
+    if (!d.tasks.empty()) out.push_back("the questions again");
+  }
   if (!k.adaptations.empty()) out.push_back("adaptation between families");
   if (k.serving.value_or(false)) out.push_back("cost to serve");
   return fmt::format("{}", fmt::join(out, ", "));

@@ -63,16 +63,17 @@ std::string filled(const Model& model, const Tokenizer& tokenizer, Ids ids) {
 
 std::string repaired(Session& session, const Tokenizer& tokenizer, const Ids& ids, int32_t mode) {
   const auto half = ids.begin() + ptrdiff_t(ids.size() / 2);
+  const auto end = half + std::min<ptrdiff_t>(3, ids.end() - half);
   Ids broken(ids.begin(), half);
   broken.push_back(tokenizer.specials().sentinel(0));
-  broken.insert(broken.end(), std::min(ids.end(), half + 3), ids.end());
+  broken.insert(broken.end(), end, ids.end());
   InfillOptions options;
   options.generate.sampling.temperature = 0;
   options.generate.max_tokens = 16;
   options.mode = mode;
   const std::vector<std::string> texts = {tokenizer.decode(broken, true)};
   const InfillResult r = infill(session, tokenizer, texts, options)[0];
-  const Ids gone(half, std::min(ids.end(), half + 3));
+  const Ids gone(half, end);
   return fmt::format("{} -> '{}' (there stood '{}')", one_line(texts[0]), one_line(r.spans[0]),
                      one_line(tokenizer.decode(gone)));
 }

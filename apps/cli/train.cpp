@@ -108,13 +108,12 @@ ExitCode train(const TrainFlags& o) {
   }
   const bool finished = run->finished();
   if (!o.dump_config && !finished) print_run(*run);
-  const RunPlan plan = run->plan(!o.dump_config && !finished);
-  if (o.dump_config) {
-    std::cout << to_yaml(run->config());
-    return ExitCode::ok;
+  if (o.dump_config || !finished) {
+    const RunPlan plan = run->plan(!o.dump_config);
+    if (!o.dump_config) print_plan(plan);
   }
-  if (!finished) print_plan(plan);
-  if (o.dry_run) return ExitCode::ok;
+  if (o.dump_config) std::cout << to_yaml(run->config());
+  if (o.dump_config || o.dry_run) return ExitCode::ok;
 
   Progress line(run->config().budget.steps);
   RunEvents events;
@@ -159,8 +158,8 @@ ExitCode train(const TrainFlags& o) {
                                run->folder().string()));
     return stop_exit_code();
   }
-  say("saved", fmt::format("{} ({} steps, {})", run->folder().string(), run->counters().step,
-                           human_duration(run->counters().seconds)));
+  say(finished ? "run" : "saved", fmt::format("{} ({} steps, {})", run->folder().string(), run->counters().step,
+                                              human_duration(run->counters().seconds)));
   if (o.json) {
     const Evaluation& e = run->result();
     std::cout << fmt::format(

@@ -23,6 +23,7 @@
 #include "triarch/base/threads.h"
 #include "triarch/inference/beam.h"
 #include "triarch/inference/embed.h"
+#include "triarch/inference/sampling.h"
 #include "triarch/inference/session.h"
 #include "triarch/text/tokenizer.h"
 
@@ -88,10 +89,6 @@ std::vector<std::vector<int32_t>> random_texts(const Task& task, int64_t batch, 
   return texts;
 }
 
-int32_t likeliest(std::span<const double> logits) {
-  return int32_t(std::max_element(logits.begin(), logits.end()) - logits.begin());
-}
-
 // All the texts, each with `out` tokens more; greedily.
 void generate(Session& session, const Task& task, const std::vector<std::vector<int32_t>>& texts) {
   session.clear();
@@ -100,7 +97,7 @@ void generate(Session& session, const Task& task, const std::vector<std::vector<
   Logits logits = session.advance(begins, {});
   for (int64_t i = 1; i < task.out; ++i) {
     std::vector<Session::Next> nexts;
-    for (size_t b = 0; b < texts.size(); ++b) nexts.push_back({int32_t(b), likeliest(logits.row(int64_t(b)))});
+    for (size_t b = 0; b < texts.size(); ++b) nexts.push_back({int32_t(b), argmax(logits.row(int64_t(b)))});
     logits = session.step(nexts);
   }
 }

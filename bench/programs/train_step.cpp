@@ -76,12 +76,12 @@ int run(int count, char** values) {
         }
         OptimizerConfig optimizer;  // as the peer's: Muon would multiply matrices of its own
         optimizer.kind = OptimizerKind::adamw;
+        const double flops = Learner(work.spec, precision, optimizer).plan({&work.batch, 1}).flops;
         forget_peak_memory();
         Learner learner(work.spec, precision, optimizer);
         learner.model().parameters().initialise(1);
-        const double flops = learner.plan({&work.batch, 1}).flops;
         learner.model().recompute = options.at("--recompute") == "yes";
-        for (int i = 0; i < 3; ++i) learner.step({&work.batch, 1}, 1e-3).flops;
+        for (int i = 0; i < 3; ++i) learner.step({&work.batch, 1}, 1e-3);
         const Medians m = alternate(
             rounds,
             [&] {

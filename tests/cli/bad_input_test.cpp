@@ -88,7 +88,12 @@ TEST(BadInput, Checkpoints) {
       file.seekp(middle);
       file.put(flipped);
     }
-    expect_refused(triarch({"score", copy, "the"}), 5, {name, "damaged"});
+    // The moments are read by who resumes only.
+    if (std::string_view(name) != "optimizer.safetensors") {
+      expect_refused(triarch({"score", copy, "the"}), 5, {name, "damaged"});
+    } else {
+      EXPECT_EQ(triarch({"score", copy, "the"}).code, 0);
+    }
     expect_refused(triarch({"train", "--resume", copy}), 5, {name, "damaged"});
   }
   const fs::path checkpoint = fresh();

@@ -146,6 +146,18 @@ TEST(Train, ChoosesAndRemarks) {
             std::string::npos);
 }
 
+TEST(Numbers, InEveryFlagTheSame) {
+  const std::string model = Models::path("causal");
+  const Ended good = triarch({"generate", model, "a cat", "-n", "0.004k", "--top-k", "1k", "--seed",
+                              "18446744073709551615", "--temp", "5e-1", "-t", "1"});
+  EXPECT_EQ(good.code, 0) << good.err;
+  for (const auto& [flag, value] : {std::pair{"--top-k", "1.5"}, {"--temp", "hot"}, {"-t", "two"}, {"--seed", "-1"}}) {
+    const Ended bad = triarch({"generate", model, "a cat", flag, value});
+    EXPECT_EQ(bad.code, 2) << flag;
+    EXPECT_NE(bad.err.find(value), std::string::npos) << bad.err;
+  }
+}
+
 TEST(Labels, ClassifyAndTag) {
   const Scratch scratch;
   const std::string classes = Models::path("classes");

@@ -55,6 +55,27 @@ std::string joined(const std::vector<std::string>& pieces) {
   return out;
 }
 
+// What goes wrong while several answers' tokens are chosen at once is one error, from the calling thread.
+TEST(Generate, AnErrorInOneAnswerIsThrown) {
+  static const auto model = model_of({"llama", Family::causal, 2});
+  Session session(*model, kBytes.specials(), {.slots = 3, .rows = 50});
+  std::vector<Request> requests;
+  for (int i = 0; i < 3; ++i) {
+    requests.push_back(scripted("some text", {}));
+    if (i == 1) {
+      requests.back().adjust = [](std::span<double> logits, std::span<const int32_t> answer) {
+        if (answer.size() == 2) logits[5] = std::nan("");
+      };
+    }
+  }
+  try {
+    generate(session, kBytes, std::move(requests));
+    FAIL() << "expected an error";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("diverged"), std::string::npos) << e.what();
+  }
+}
+
 TEST(Generate, StopStringsAcrossTokens) {
   GenerateOptions o;
   o.stop = {"stop!", "halt"};

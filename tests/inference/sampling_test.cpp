@@ -107,23 +107,23 @@ TEST(Sampling, SampleDrawsFromTheCandidates) {
     for (int i = 0; i < draws; ++i) found[size_t(sample(z, o, {}, (i + 0.5) / draws))] += 1.0 / draws;
     for (size_t i = 0; i < z.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1.01 / draws);
   }
-  const std::vector<Candidate> best = most_likely(four(), 2);
+  const std::vector<Candidate> best = most_likely(four(), logsumexp(four()), 2);
   expect(best, {{2, 0.4}, {0, 0.3}});
 }
 
 TEST(Sampling, LikeliestIsAStableSort) {
   Draw draw(Key(5, Purpose::test));
-  std::vector<double> z(200);
+  std::vector<double> z(800);
   for (double& x : z) x = double(draw.below(40));
   z[7] = z[100] = -HUGE_VAL;
   z[8] = std::nan("");
   const std::vector<int32_t> never = {3, 150};
   std::vector<int32_t> expected;
-  for (int32_t i = 0; i < 200; ++i) {
+  for (int32_t i = 0; i < 800; ++i) {
     if (z[size_t(i)] > -HUGE_VAL && i != 3 && i != 150) expected.push_back(i);
   }
   std::ranges::stable_sort(expected, std::greater(), [&](int32_t i) { return z[size_t(i)]; });
-  for (size_t count : {0, 1, 8, 195, 500}) {
+  for (size_t count : {0, 1, 8, 195, 500, 2000}) {
     std::vector<int32_t> first = expected;
     first.resize(std::min(count, first.size()));
     EXPECT_EQ(likeliest(z, int64_t(count), never), first) << count;

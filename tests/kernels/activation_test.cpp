@@ -29,8 +29,9 @@ Values run_backward(Shape s, Activation f, const Values& in_values, const Values
   gated_backward(GatedBackward<T>{s.rows, s.cols, in.data(), dout.data(), without.data(), nullptr, f});
   EXPECT_EQ(doubles(din), doubles(without));
   EXPECT_EQ(doubles(out), run_forward<T>(s, f, in_values));  // made again to the bit
-  gated_backward(GatedBackward<T>{s.rows, s.cols, in.data(), dout.data(), in.data(), nullptr, f});
-  EXPECT_EQ(doubles(din), doubles(in));  // in place
+  gated_backward(GatedBackward<T>{s.rows, s.cols, in.data(), dout.data(), in.data(), dout.data(), f});
+  EXPECT_EQ(doubles(din), doubles(in));  // in place, both
+  EXPECT_EQ(doubles(out), doubles(dout));
   return doubles(din);
 }
 template <class T>
@@ -38,6 +39,11 @@ Values run_activation_backward(Shape s, Activation f, const Values& pre_values, 
   auto pre = as<T>(pre_values), dout = as<T>(dout_values);
   std::vector<T> din(pre.size()), out(pre.size());
   activation_backward(ActivationBackward<T>{s.rows, s.cols, pre.data(), dout.data(), din.data(), out.data(), f});
+  auto over_pre = pre, over_dout = dout;
+  activation_backward(
+      ActivationBackward<T>{s.rows, s.cols, over_pre.data(), over_dout.data(), over_pre.data(), over_dout.data(), f});
+  EXPECT_EQ(doubles(din), doubles(over_pre));  // in place, both
+  EXPECT_EQ(doubles(out), doubles(over_dout));
   activation_backward(ActivationBackward<T>{s.rows, s.cols, pre.data(), dout.data(), dout.data(), nullptr, f});
   EXPECT_EQ(doubles(din), doubles(dout));  // in place, without the value
   Values want;

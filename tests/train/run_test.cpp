@@ -74,6 +74,7 @@ TEST_F(RunTest, AFinishedRunIsEvaluatedAgain) {
     train(*run);
     once = run->result().tally.mean_nll();
   }
+  const auto before = outcome("run");
   const auto again = resume(root_ / "run");
   double told = 0;
   RunEvents events;
@@ -81,6 +82,7 @@ TEST_F(RunTest, AFinishedRunIsEvaluatedAgain) {
   again->train(events);
   EXPECT_EQ(again->result().tally.mean_nll(), once);
   EXPECT_EQ(told, once);
+  EXPECT_TRUE(outcome("run") == before);
 }
 
 TEST_F(RunTest, StoppedAndResumedEqualsUninterrupted) {

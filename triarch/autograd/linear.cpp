@@ -92,16 +92,17 @@ void weight_gradients(Context& ctx, const Tensor& x, const Var& weight, const Va
   }
 }
 
-// dy becomes the gradient of what the activation is of; out, if given, the activation's value.
-void activation_backward(Context& ctx, const Tensor& pre, const Tensor& dy, const Tensor& out, Activation activation) {
+// The gradient of what the activation is of from that of its value; out, if given, the value. Both may be in place.
+void activation_backward(Context& ctx, const Tensor& pre, const Tensor& dout, const Tensor& out, const Tensor& din,
+                         Activation activation) {
   if (ctx.dry) return;
   dispatch(ctx.precision, [&]<class S, class T>() {
     kernels::ActivationBackward<T> a;
     a.rows = pre.rows();
     a.cols = pre.cols();
     a.pre = pre.data<T>();
-    a.dout = dy.data<T>();
-    a.din = dy.data<T>();
+    a.dout = dout.data<T>();
+    a.din = din.data<T>();
     a.out = data_or_null<T>(out);
     a.activation = activation;
     kernels::activation_backward(a);
@@ -147,7 +148,7 @@ Var linear(Context& ctx, const Var& x, const Var& weight, const Var& bias, Activ
   multiply(ctx, x.value, weight, bias, activation, out.value, pre);
   if (!out.gradient) return out;
   ctx.tape->record({out.gradient}, [&ctx, x, weight, bias, pre, activation, g = out.gradient] {
-    if (activation != Activation::none) activation_backward(ctx, pre, g->value, {}, activation);
+    if (activation != Activation::none) activation_backward(ctx, pre, g->value, {}, g->value, activation);
     if (wanted(x)) {
       const Destination dx = Tape::destination(x.gradient, ctx.arena, ctx.precision.operand, x.rows(), x.cols());
       input_gradient(ctx, dx, weight, g->value);
@@ -166,37 +167,37 @@ Var mlp(Context& ctx, const Var& x, const Mlp& o) {
   Var out = ctx.var(ctx.operand(m, o.weight_out.rows()), gradient);
   Tensor pre;
   if (out.gradient || o.gated) pre = ctx.operand(m, parts * width);
-  {
+  if (!o.output_read) {
+    if (out.gradient) multiply(ctx, x.value, o.weight_in, o.bias_in, Activation::none, pre, {});
+  } else {
     const Tensor inner = ctx.operand(m, width);
     if (o.gated) {
       multiply(ctx, x.value, o.weight_in, o.bias_in, Activation::none, pre, {});
-      if (o.output_read) gated_forward(ctx, pre, inner, o.activation);
+      gated_forward(ctx, pre, inner, o.activation);
     } else {
       multiply(ctx, x.value, o.weight_in, o.bias_in, o.activation, inner, pre);
     }
-    if (o.output_read) multiply(ctx, inner, o.weight_out, o.bias_out, Activation::none, out.value, {});
+    multiply(ctx, inner, o.weight_out, o.bias_out, Activation::none, out.value, {});
   }
   if (!out.gradient) return out;
   ctx.tape->record({out.gradient}, [&ctx, m, width, x, o, pre, g = out.gradient] {
-    // What the second product read is made again while its gradient is taken back to the first, which is written over
-    // what is read for it.
-    Tensor dpre = pre;
     {
-      const Tensor inner = ctx.operand(m, width), dinner = ctx.operand(m, width);
-      input_gradient(ctx, {dinner, false}, o.weight_out, g->value);
+      // One tensor is first the gradient of what the second product read, then that itself, made again; pre becomes
+      // its own gradient.
+      const Tensor inner = ctx.operand(m, width);
+      input_gradient(ctx, {inner, false}, o.weight_out, g->value);
       if (o.gated) {
-        gated_backward(ctx, pre, dinner, inner, dpre, o.activation);
+        gated_backward(ctx, pre, inner, inner, pre, o.activation);
       } else {
-        dpre = dinner;
-        activation_backward(ctx, pre, dpre, inner, o.activation);
+        activation_backward(ctx, pre, inner, inner, pre, o.activation);
       }
       weight_gradients(ctx, inner, o.weight_out, o.bias_out, g->value);
     }
     if (wanted(x)) {
-      const Destination dx = Tape::destination(x.gradient, ctx.arena, ctx.precision.operand, x.rows(), x.cols());
-      input_gradient(ctx, dx, o.weight_in, dpre);
+      const Destination dx = Tape::destination(x.gradient, ctx.arena, ctx.precision.operand, m, x.cols());
+      input_gradient(ctx, dx, o.weight_in, pre);
     }
-    weight_gradients(ctx, x.value, o.weight_in, o.bias_in, dpre);
+    weight_gradients(ctx, x.value, o.weight_in, o.bias_in, pre);
   });
   return out;
 }

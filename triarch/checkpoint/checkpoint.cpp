@@ -104,6 +104,11 @@ Checkpoint::Checkpoint(const fs::path& folder, std::initializer_list<std::string
   }
   const Manifest manifest = parse_manifest(folder / checkpoint_file::manifest);
   step_ = manifest.step;
+  for (std::string_view name : read) {
+    if (!manifest.files.count(std::string(name))) {
+      fail(ExitCode::corrupt, "open checkpoint: '{}' holds no {}", folder.string(), name);
+    }
+  }
   for (const auto& [name, entry] : manifest.files) {
     const fs::path file = folder / name;
     if (!fs::exists(file, ignored)) {

@@ -68,6 +68,7 @@ std::vector<FillResult> fill_masks(const Model& model, const Tokenizer& tokenize
                if (ids[i][t] != specials.mask) continue;
                std::vector<double> z = doubles_of(logits.row_range(row++, 1));
                const double lse = logsumexp(z);
+               require(std::isfinite(lse), "fill: a logit is not finite; the model has diverged");
                suppress(z, never);
                for (size_t k = size_t(tokenizer.vocabulary()); k < z.size(); ++k) z[k] = -HUGE_VAL;
                std::vector<Filled> candidates_here;
@@ -81,7 +82,6 @@ std::vector<FillResult> fill_masks(const Model& model, const Tokenizer& tokenize
                  f.sequence = text_of(tokenizer, with);
                  candidates_here.push_back(std::move(f));
                }
-               require(!candidates_here.empty(), "fill: no token has a probability; the model has diverged");
                best[t] = candidates_here[0].token;
                out[i].masks.push_back(std::move(candidates_here));
              }

@@ -124,7 +124,7 @@ Generator::Choice Generator::choose(const Answer& a, const Logits& logits, int64
   Choice out;
   out.id = sample(z, o.sampling, a.seen, key.uniform(a.out.ids.size()));
   out.log_probability = logits.log_probability(row, out.id);
-  if (o.top > 0 && out.id != specials.eos) out.top = most_likely(own, o.top);
+  if (o.top > 0 && out.id != specials.eos) out.top = most_likely(own, logits.log_sums[size_t(row)], o.top);
   return out;
 }
 

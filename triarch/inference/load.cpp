@@ -10,7 +10,8 @@ std::filesystem::path open_model(const std::filesystem::path& path) {
   const std::filesystem::path folder = find_model(path);
   if (std::filesystem::exists(folder / checkpoint_file::manifest)) {
     // Not the moments, which are twice as large and are not read.
-    Checkpoint(folder, {model_file::weights, model_file::spec, model_file::tokenizer, checkpoint_file::config});
+    Checkpoint(folder, {model_file::weights, model_file::spec, model_file::tokenizer, checkpoint_file::config,
+                        checkpoint_file::state});
   }
   return folder;
 }

@@ -9,8 +9,8 @@
 
 namespace triarch {
 
-// The folder of a model's files (find_model). Where it has a manifest, every file is checked against it first: a
-// damaged one is an error with ExitCode::corrupt.
+// The folder of a model's files (find_model). Where it has a manifest, what is read is checked against it first,
+// as are the lengths of the others: a damaged file is an error with ExitCode::corrupt.
 std::filesystem::path open_model(const std::filesystem::path& path);
 
 // From a folder that open_model returned.

@@ -45,16 +45,24 @@ int32_t argmax(std::span<const double> logits) {
 }
 
 std::vector<int32_t> likeliest(std::span<const double> logits, int64_t count, std::span<const int32_t> never) {
+  constexpr int64_t kFew = 256;  // that are kept in order while the others go by
+  const auto logit = [&](int32_t id) { return logits[size_t(id)]; };
   std::vector<int32_t> best;
   if (count <= 0) return best;
-  for (size_t id = 0; id < logits.size(); ++id) {
-    const double x = logits[id];
+  for (int32_t id = 0; id < int32_t(logits.size()); ++id) {
+    const double x = logit(id);
+    const bool full = count <= kFew && int64_t(best.size()) == count;
     // Nearly all end here.
-    if ((int64_t(best.size()) == count && !(x > logits[size_t(best.back())])) || !(x > -HUGE_VAL)) continue;
-    if (std::ranges::find(never, int32_t(id)) != never.end()) continue;
-    if (int64_t(best.size()) == count) best.pop_back();
-    const auto place = std::ranges::upper_bound(best, x, std::greater(), [&](int32_t b) { return logits[size_t(b)]; });
-    best.insert(place, int32_t(id));
+    if ((full && !(x > logit(best.back()))) || !(x > -HUGE_VAL)) continue;
+    if (std::ranges::find(never, id) != never.end()) continue;
+    if (full) best.pop_back();
+    best.insert(count <= kFew ? std::ranges::upper_bound(best, x, std::greater(), logit) : best.end(), id);
+  }
+  if (count > kFew) {
+    const auto end = best.begin() + ptrdiff_t(std::min(size_t(count), best.size()));
+    std::partial_sort(best.begin(), end, best.end(),
+                      [&](int32_t a, int32_t b) { return logit(a) != logit(b) ? logit(a) > logit(b) : a < b; });
+    best.erase(end, best.end());
   }
   return best;
 }
@@ -144,8 +152,7 @@ int32_t sample(std::span<const double> logits, const SamplingOptions& options, s
   return choose(filtered(logits, options, seen, false), uniform);
 }
 
-std::vector<Candidate> most_likely(std::span<const double> logits, int64_t count) {
-  const double log_sum = logsumexp(logits);
+std::vector<Candidate> most_likely(std::span<const double> logits, double log_sum, int64_t count) {
   std::vector<Candidate> out;
   for (int32_t id : likeliest(logits, count)) out.push_back({id, std::exp(logits[size_t(id)] - log_sum)});
   return out;

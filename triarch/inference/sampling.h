@@ -61,8 +61,8 @@ int32_t choose(std::span<const Candidate> from, double uniform);
 // A draw from that distribution. Which token a number stands for may differ from choose(candidates(...)).
 int32_t sample(std::span<const double> logits, const SamplingOptions& options, std::span<const int32_t> seen,
                double uniform);
-// The `count` most likely tokens under softmax alone, with their probabilities among all.
-std::vector<Candidate> most_likely(std::span<const double> logits, int64_t count);
+// The `count` most likely tokens under softmax alone, with their probabilities among all. log_sum: logsumexp(logits).
+std::vector<Candidate> most_likely(std::span<const double> logits, double log_sum, int64_t count);
 
 // The stream of random numbers of a sequence; token t of it takes number t. It does not depend on what else is in a
 // batch.

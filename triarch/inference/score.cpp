@@ -169,7 +169,7 @@ std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::sp
           const std::vector<double> z = log_softmax(doubles_of(logits.row_range(int64_t(row), 1)));
           s.log_probabilities[t] = z[size_t(asked.targets[row])];
           s.best[t] = argmax(z);
-          s.top[t] = most_likely(z, options.top);
+          s.top[t] = most_likely(z, 0, options.top);
         });
       });
   for (Score& s : out) {

@@ -25,17 +25,17 @@ struct GatedBackward {
   const T* in = nullptr;    // [rows, 2 cols]
   const T* dout = nullptr;  // [rows, cols]
   T* din = nullptr;         // [rows, 2 cols], written; may be in
-  T* out = nullptr;         // [rows, cols] or null: the forward's output again
+  T* out = nullptr;         // [rows, cols] or null: the forward's output again; may be dout
   Activation activation = Activation::silu;
 };
-// din = dout * f'(pre); din may be dout. The forward is in the product's epilogue.
+// din = dout * f'(pre); din may be dout or pre. The forward is in the product's epilogue.
 template <class T>
 struct ActivationBackward {
   int64_t rows = 0, cols = 0;
   const T* pre = nullptr;   // [rows, cols]: values before the activation
   const T* dout = nullptr;  // [rows, cols]
   T* din = nullptr;         // [rows, cols]
-  T* out = nullptr;         // [rows, cols] or null: f(pre)
+  T* out = nullptr;         // [rows, cols] or null: f(pre); may be dout, where din is not
   Activation activation = Activation::gelu;
 };
 

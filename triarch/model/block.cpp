@@ -189,7 +189,7 @@ Var Block::feed_forward(Context& ctx, const StackPass& pass, const Var& y) const
   o.bias_out = bias(mlp_out);
   o.activation = spec.activation;
   o.gated = spec.gated;
-  o.output_read = !ctx.again || spec.norm_place == NormPlace::post;  // it is the block's last, but for a norm
+  o.output_read = !ctx.again || spec.norm_place == NormPlace::post;  // with norms last, the norm behind it reads it
   return ops::mlp(ctx, y, o);
 }
 

@@ -282,7 +282,7 @@ void Run::diverged(const std::string& what) const {
 }
 
 void Run::train(const RunEvents& events) {
-  if (finished()) {  // before it began: a finished run is judged again, and nothing is written
+  if (finished()) {
     result_ = evaluate_now(true);
     if (events.evaluated) events.evaluated(counters_, result_, true);
     return;

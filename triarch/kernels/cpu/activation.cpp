@@ -52,8 +52,9 @@ void backward(const ActivationBackward<T>& a) {
     parallel_elements(a.rows * a.cols, [&](int64_t begin, int64_t end) {
       walk(end - begin, [&](int64_t j, auto part, int) TRIARCH_BODY {
         const ValueAndDerivative f = activate_with_derivative<kind()>(get(a.pre + begin + j, part));
+        const Vec d = get(a.dout + begin + j, part);  // before what may be written over it
         if (a.out) put(a.out + begin + j, f.value, part);
-        put(a.din + begin + j, get(a.dout + begin + j, part) * f.derivative, part);
+        put(a.din + begin + j, d * f.derivative, part);
       });
     });
   });

@@ -26,7 +26,8 @@ constexpr int64_t kStripSlots = 1 << 20;
 constexpr int64_t kNear = 1 << 17;       // floats of an operand that are near enough to be read across their rows
 constexpr int64_t kOwnFloats = 1 << 16;  // of b that a unit packs for itself
 constexpr int64_t kTurnedRows = 64;
-constexpr int64_t kTurnedDepth = 768;  // weights are read in order as far as a's panels stay near
+constexpr int64_t kTurnedDepth = 768;  // of k: the packed rows of a stay near, and weights are read in long pieces
+constexpr int64_t kTurnedGain = 4;     // times as many weights' rows as a's: with fewer, packing them costs little
 constexpr int64_t kUnitRows = 128;
 constexpr int64_t kMinimumRows = 32;
 constexpr int64_t kMinimumCols = 64;
@@ -295,8 +296,7 @@ void mirror(const Product<A, C, B>& x) {
 }
 
 // Few rows of a: c turned is b times a turned, so that a is packed and b, the larger by far, is read where it is.
-template <class C>
-void multiply_turned(const Product<float, C>& x) {
+inline void multiply_turned(const Product<float, float>& x) {
   Product<float, float> turned;
   turned.m = x.n;
   turned.n = round_up(x.m, kCols);
@@ -411,7 +411,7 @@ void multiply_any(const Product<A, C, B>& x) {
   }
 #endif
   if constexpr (kReadsRows && std::is_same_v<A, float> && std::is_same_v<B, float>) {
-    const bool few = x.m <= kTurnedRows && 4 * x.m <= x.n;
+    const bool few = x.m <= kTurnedRows && kTurnedGain * x.m <= x.n;
     if (few && x.b_transposed && !x.a_transposed) return multiply_turned(x);
   }
   multiply_blocks<Floats>(x);

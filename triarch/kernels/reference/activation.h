@@ -30,8 +30,9 @@ void gated_backward(const GatedBackward<T>& a) {
 template <class T>
 void activation_backward(const ActivationBackward<T>& a) {
   for (int64_t i = 0; i < a.rows * a.cols; ++i) {
-    if (a.out) a.out[i] = activate(a.activation, a.pre[i]);
-    a.din[i] = a.dout[i] * activate_derivative(a.activation, a.pre[i]);
+    const T pre = a.pre[i], dout = a.dout[i];
+    if (a.out) a.out[i] = activate(a.activation, pre);
+    a.din[i] = dout * activate_derivative(a.activation, pre);
   }
 }
 
