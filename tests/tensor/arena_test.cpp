@@ -1,9 +1,13 @@
 #include "triarch/tensor/arena.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <utility>
 #include <vector>
 
@@ -102,10 +106,26 @@ TEST(arena, peak_counts_what_lives_together) {
 TEST(arena, more_than_a_slab) {
   Arena arena;
   Tensor small = arena.tensor(DType::f32, 1, 1);
-  Tensor large = arena.tensor(DType::f32, 1 << 10, 1 << 15);  // 128 MB of address space, no page touched
+  Tensor large = arena.tensor(DType::f32, 1 << 13, 1 << 16);  // 2 GB of address space, no page touched
   EXPECT_EQ(arena.growths(), 2);
-  large.data<float>()[(1 << 25) - 1] = 1;
-  EXPECT_EQ(large.data<float>()[(1 << 25) - 1], 1);
+  large.data<float>()[(1 << 29) - 1] = 1;
+  EXPECT_EQ(large.data<float>()[(1 << 29) - 1], 1);
+}
+
+// Where address space is limited (ulimit -v), slabs are smaller.
+TEST(arena, takes_less_where_less_is_allowed) {
+  const auto limited = [] {
+    long pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    const rlim_t most = rlim_t(pages) * rlim_t(sysconf(_SC_PAGESIZE)) + (rlim_t(256) << 20);
+    const rlimit limit{most, most};
+    if (setrlimit(RLIMIT_AS, &limit) != 0) std::_Exit(2);
+    Arena arena;
+    const Tensor t = arena.tensor(DType::f32, 1, 1000);
+    t.data<float>()[999] = 1;
+    std::_Exit(t.data<float>()[999] == 1 ? 0 : 1);
+  };
+  EXPECT_EXIT(limited(), testing::ExitedWithCode(0), "");
 }
 
 TEST(arena, errors) {

@@ -8,8 +8,10 @@
 
 namespace triarch {
 namespace {
-constexpr size_t kAlignment = 256;          // of every block: whole cache lines, and not a page's start each
-constexpr size_t kSlab = size_t(64) << 20;  // least address space taken at once; pages come when written
+constexpr size_t kAlignment = 256;  // of every block: whole cache lines, and not a page's start each
+// Address space taken at once, and what is tried where that is limited. Pages come when written; several slabs would
+// leave an unused rest in each.
+constexpr size_t kSlab = size_t(1) << 30, kSmallSlab = size_t(64) << 20;
 size_t rounded(size_t n, size_t to) { return (n + to - 1) / to * to; }
 }  // namespace
 
@@ -40,8 +42,12 @@ detail::Block* Arena::take(size_t wanted) {
     if (it->second >= bytes && (best == free_.end() || it->second < best->second)) best = it;
   }
   if (best == free_.end()) {
-    const size_t size = rounded(std::max(bytes, kSlab), 4096);
-    void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    const auto map = [](size_t n) {
+      return mmap(nullptr, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    };
+    size_t size = rounded(std::max(bytes, kSlab), 4096);
+    void* memory = map(size);
+    if (memory == MAP_FAILED) memory = map(size = rounded(std::max(bytes, kSmallSlab), 4096));
     if (memory == MAP_FAILED) {
       fail(ExitCode::out_of_memory, "arena: no memory for {} MB more (in use: {} MB); take a smaller batch or model",
            size >> 20, used_ >> 20);
