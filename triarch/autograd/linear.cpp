@@ -1,7 +1,7 @@
 #include "triarch/autograd/ops.h"
+#include "triarch/autograd/product_gradients.h"
 #include "triarch/base/error.h"
 #include "triarch/kernels/product.h"
-#include "triarch/kernels/rows.h"
 
 namespace triarch::ops {
 namespace {
@@ -32,64 +32,6 @@ void multiply(Context& ctx, const Tensor& x, const Var& weight, const Var& bias,
       kernels::product(p);
     });
   });
-}
-
-// The gradient of a product's input, dy weight.
-void input_gradient(Context& ctx, const Destination& dx, const Var& weight, const Tensor& dy) {
-  const int64_t m = dy.rows(), k = weight.cols(), n = weight.rows();
-  ctx.flops += 2.0 * double(m) * double(n) * double(k);
-  if (ctx.dry) return;
-  dispatch(ctx.precision, [&]<class S, class T>() {
-    kernels::Product<T, T> p;
-    p.m = m;
-    p.n = k;
-    p.k = n;
-    p.a = dy.data<T>();
-    p.a_stride = n;
-    p.b = weight.value.data<T>();
-    p.b_stride = weight.value.stride();
-    p.c = dx.value.data<T>();
-    p.c_stride = dx.value.stride();
-    p.accumulate = dx.accumulate;
-    kernels::product(p);
-  });
-}
-
-// Those of its weight, dy^T x, and of its bias, the sums of dy's columns, as far as they are wanted.
-void weight_gradients(Context& ctx, const Tensor& x, const Var& weight, const Var& bias, const Tensor& dy) {
-  const int64_t m = dy.rows(), k = weight.cols(), n = weight.rows();
-  if (wanted(weight)) {
-    const Destination d = Tape::destination(weight.gradient, ctx.arena, ctx.precision.stream, n, k);
-    ctx.flops += 2.0 * double(m) * double(n) * double(k);
-    dispatch(ctx.precision, [&]<class S, class T>() {
-      kernels::Product<T, S> p;
-      p.m = n;
-      p.n = k;
-      p.k = m;
-      p.a = dy.data<T>();
-      p.a_stride = n;
-      p.a_transposed = true;
-      p.b = x.data<T>();
-      p.b_stride = x.stride();
-      p.c = d.value.data<S>();
-      p.c_stride = d.value.stride();
-      p.accumulate = d.accumulate;
-      if (!ctx.dry) kernels::product(p);
-    });
-  }
-  if (wanted(bias)) {
-    const Destination d = Tape::destination(bias.gradient, ctx.arena, ctx.precision.stream, 1, n);
-    dispatch(ctx.precision, [&]<class S, class T>() {
-      kernels::ColumnSum<T, S> c;
-      c.rows = m;
-      c.cols = n;
-      c.x = dy.data<T>();
-      c.stride = n;
-      c.out = d.value.data<S>();
-      c.accumulate = d.accumulate;
-      if (!ctx.dry) kernels::column_sum(c);
-    });
-  }
 }
 
 // The gradient of what the activation is of from that of its value; out, if given, the value. Both may be in place.

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "triarch/autograd/ops.h"
+#include "triarch/autograd/product_gradients.h"
 #include "triarch/base/error.h"
 #include "triarch/kernels/cross_entropy.h"
 #include "triarch/kernels/product.h"
@@ -64,8 +65,12 @@ Loss linear_cross_entropy(Context& ctx, const Var& hidden, const Var& weight, co
   if (backward && bias.gradient) {
     db = Tape::destination(bias.gradient, ctx.arena, ctx.precision.stream, 1, vocabulary);
   }
-  ctx.flops += 2.0 * double(rows) * double(width) * double(vocabulary) * (1 + !dh.value.empty() + !dw.value.empty());
-  if (ctx.dry) return out;
+  const double product = 2.0 * double(rows) * double(width) * double(vocabulary);
+  ctx.flops += product;
+  if (ctx.dry) {
+    ctx.flops += product * (!dh.value.empty() + !dw.value.empty());
+    return out;
+  }
 
   dispatch(ctx.precision, [&]<class S, class T>() {
     bool first = true;
@@ -102,47 +107,15 @@ Loss linear_cross_entropy(Context& ctx, const Var& hidden, const Var& weight, co
         out.weight += double(row_weight[i]);
         out.correct += c.prediction[i] == target;
       }
+      const Tensor dlogits = dz.row_range(0, count);
       if (!dh.value.empty()) {
-        kernels::Product<T, T> p;
-        p.m = count;
-        p.n = width;
-        p.k = vocabulary;
-        p.a = dz.data<T>();
-        p.a_stride = vocabulary;
-        p.b = weight.value.data<T>();
-        p.b_stride = weight.value.stride();
-        p.c = dh.value.template data<T>() + begin * width;
-        p.c_stride = width;
-        p.scale = S(options.logit_scale);
-        p.accumulate = dh.accumulate;
-        kernels::product(p);
+        input_gradient(ctx, {dh.value.row_range(begin, count), dh.accumulate}, weight, dlogits, options.logit_scale);
       }
       if (!dw.value.empty()) {
-        kernels::Product<T, S> p;
-        p.m = vocabulary;
-        p.n = width;
-        p.k = count;
-        p.a = dz.data<T>();
-        p.a_stride = vocabulary;
-        p.a_transposed = true;
-        p.b = hidden.value.data<T>() + begin * hidden.value.stride();
-        p.b_stride = hidden.value.stride();
-        p.c = dw.value.template data<S>();
-        p.c_stride = dw.value.stride();
-        p.scale = S(options.logit_scale);
-        p.accumulate = dw.accumulate || !first;
-        kernels::product(p);
+        weight_gradient(ctx, {dw.value, dw.accumulate || !first}, hidden.value.row_range(begin, count), dlogits,
+                        options.logit_scale);
       }
-      if (!db.value.empty()) {
-        kernels::ColumnSum<T, S> s;
-        s.rows = count;
-        s.cols = vocabulary;
-        s.x = dz.data<T>();
-        s.stride = vocabulary;
-        s.out = db.value.template data<S>();
-        s.accumulate = db.accumulate || !first;
-        kernels::column_sum(s);
-      }
+      if (!db.value.empty()) bias_gradient(ctx, {db.value, db.accumulate || !first}, dlogits);
       first = false;
     }
   });

@@ -18,6 +18,9 @@ ops::Dropout dropout_at(const StackPass& pass, double rate, uint64_t site) {
   return {float(rate), pass.rows.keys.empty() ? nullptr : pass.rows.keys.data(), site};
 }
 
+// A parameter that a layer may lack.
+Var stream_if(const Parameters& p, Parameter* parameter) { return parameter ? p.stream(*parameter) : Var{}; }
+
 // x + f(norm(x)), or norm(x + f(x)). Pre-norm leaves the addition to the next norm, which does both in one walk.
 template <class F>
 ops::Residual sublayer(Context& ctx, const StackPass& pass, const NormLayer& norm, uint64_t site,
@@ -56,7 +59,7 @@ void keep(Cache::Layer& layer, const Tensor& relative) {
 }  // namespace
 
 Var apply(Context& ctx, const Parameters& p, const LinearLayer& layer, const Var& x, Activation activation) {
-  return ops::linear(ctx, x, p.operand(*layer.weight), layer.bias ? p.stream(*layer.bias) : Var{}, activation);
+  return ops::linear(ctx, x, p.operand(*layer.weight), stream_if(p, layer.bias), activation);
 }
 
 ops::Normed apply(Context& ctx, const StackPass& pass, const NormLayer& norm, const Var& x, const Var& delta,
@@ -67,8 +70,8 @@ ops::Normed apply(Context& ctx, const StackPass& pass, const NormLayer& norm, co
   if (!delta.empty()) o.dropout = dropout_at(pass, pass.spec.dropout, site);
   o.want_sum = want_sum;
   o.want_stream = want_stream;
-  const auto stream = [&](Parameter* p) { return p ? pass.parameters.stream(*p) : Var{}; };
-  return ops::add_norm(ctx, x, delta, stream(norm.gain), stream(norm.bias), o);
+  const Parameters& p = pass.parameters;
+  return ops::add_norm(ctx, x, delta, stream_if(p, norm.gain), stream_if(p, norm.bias), o);
 }
 
 ops::Residual Block::forward(Context& ctx, const StackPass& pass, int64_t layer, const ops::Residual& in) const {
@@ -175,18 +178,17 @@ Var Block::project(Context& ctx, const StackPass& pass, int64_t layer, const Var
   const int64_t width = pass.spec.head_dim, column = pass.surgery.path[size_t(layer)] * width;
   return ops::linear(ctx, {heads.value.columns(column, width), nullptr},
                      {p.operand(*self_out.weight).value.columns(column, width), nullptr},
-                     self_out.bias ? Var{p.stream(*self_out.bias).value, nullptr} : Var{});
+                     {stream_if(p, self_out.bias).value, nullptr});
 }
 
 Var Block::feed_forward(Context& ctx, const StackPass& pass, const Var& y) const {
   const ModelSpec& spec = pass.spec;
   const Parameters& p = pass.parameters;
-  const auto bias = [&](const LinearLayer& layer) { return layer.bias ? p.stream(*layer.bias) : Var{}; };
   ops::Mlp o;
   o.weight_in = p.operand(*mlp_in.weight);
-  o.bias_in = bias(mlp_in);
+  o.bias_in = stream_if(p, mlp_in.bias);
   o.weight_out = p.operand(*mlp_out.weight);
-  o.bias_out = bias(mlp_out);
+  o.bias_out = stream_if(p, mlp_out.bias);
   o.activation = spec.activation;
   o.gated = spec.gated;
   o.output_read = !ctx.again || spec.norm_place == NormPlace::post;  // with norms last, the norm behind it reads it

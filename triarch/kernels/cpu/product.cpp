@@ -271,6 +271,17 @@ void multiply_strip(const Product<A, C, B>& x, const Layout& layout, int64_t col
   });
 }
 
+// to[j, i] = from[i, j], kWidth x kWidth.
+template <class T>
+void turn(const T* from, int64_t from_stride, T* to, int64_t to_stride) {
+  Vec t[kWidth];
+#pragma GCC unroll 16
+  for (int r = 0; r < kWidth; ++r) t[r] = load(from + r * from_stride);
+  transpose(t);
+#pragma GCC unroll 16
+  for (int r = 0; r < kWidth; ++r) store(to + r * to_stride, t[r]);
+}
+
 // c's part below the diagonal from the one above.
 template <class A, class C, class B>
 void mirror(const Product<A, C, B>& x) {
@@ -280,12 +291,7 @@ void mirror(const Product<A, C, B>& x) {
     for (int64_t col = 0; col <= first; col += kWidth) {
       const C* from = x.c + col * stride + first;
       if (col < first && last - first == kWidth) {
-        Vec t[kWidth];
-#pragma GCC unroll 16
-        for (int r = 0; r < kWidth; ++r) t[r] = load(from + r * stride);
-        transpose(t);
-#pragma GCC unroll 16
-        for (int r = 0; r < kWidth; ++r) store(x.c + (first + r) * stride + col, t[r]);
+        turn(from, stride, x.c + first * stride + col, stride);
       } else {
         for (int64_t i = first; i < last; ++i) {
           for (int64_t j = col; j < col + kWidth && j < i; ++j) x.c[i * stride + j] = x.c[j * stride + i];
@@ -328,13 +334,7 @@ inline void multiply_turned(const Product<float, float>& x) {
       for (int64_t row = 0; row < x.m; row += kWidth) {
         alignas(64) float tile[kWidth * kCols];
         for (int half = 0; half < kCols; half += kWidth) {
-          Vec t[kWidth];
-          const float* from = part.c + (col - begin + half) * turned.n + row;
-#pragma GCC unroll 16
-          for (int r = 0; r < kWidth; ++r) t[r] = load(from + r * turned.n);
-          transpose(t);
-#pragma GCC unroll 16
-          for (int r = 0; r < kWidth; ++r) store(tile + r * kCols + half, t[r]);
+          turn(part.c + (col - begin + half) * turned.n + row, turned.n, tile + half, kCols);
         }
         finish(x, row, int(smaller(kWidth, x.m - row)), col, smaller(kCols, end - col), tile, nullptr);
       }
