@@ -21,8 +21,12 @@ struct BackwardPanel : Panel {
 };
 
 struct BackwardScratch {
-  Scratch k_rows, k_columns, v_rows, dk, dv, rows, q, q_columns, dout, dout_columns, q_relative, q_relative_columns;
-  Scratch scores, dscores, p_words, ds_words, ds_columns, dq, dq_relative, spare, gather, dgather, r_rows, r_columns;
+  struct Forms {
+    Scratch rows, turned, columns;
+  };
+  Forms q, dout, q_relative;
+  Scratch k_rows, k_transposed, v_rows, dk, dv, dq, dq_relative, spare, joined;
+  Scratch scores, dscores, p_words, ds_words, ds_columns, gather, dgather, r_rows, r_transposed, g_columns;
 };
 thread_local BackwardScratch backward_scratch;
 thread_local Scratch bias_sums;
@@ -96,26 +100,36 @@ void softmax_gradient(const BackwardPanel& p, const Dropout& dropout, float c, u
   }
 }
 
-// What the scores need of a strip of queries, packed in all forms.
+// A strip of queries: what they see, and in the forms that products take the queries (with u added), the output's
+// gradient, and the queries with XLNet's v.
+struct Strip {
+  struct Forms {
+    const float* turned;  // columns form with head_dim as k, a panel after the other
+    Columns columns;      // with queries as k
+  };
+  BackwardPanel panel[kPanels];
+  Forms q, dout, q_relative;
+};
+
 template <class M, class T>
 void pack_strip(const AttentionBackward<float, T>& a, const Shape<M, T>& shape, int64_t head, int64_t row,
-                int64_t count, BackwardPanel* panel) {
+                int64_t count, Strip& strip) {
   BackwardScratch& s = backward_scratch;
   const int64_t d = shape.d, stride = shape.stride, column = head * d;
-  float* rows = s.rows.get(kStrip * stride);
   // The outputs are needed last: their loads run beside the packing.
   for (int64_t i = row; i < row + count; ++i) prefetch(a.out + i * a.out_stride + column, d);
-  const auto forms = [&](const T* from, int64_t from_stride, const float* add, Scratch& transposed, Scratch& columns) {
+  const auto forms = [&](const T* from, int64_t from_stride, const float* add, BackwardScratch::Forms& to) {
+    float* rows = to.rows.get(kStrip * stride + kPanel);
+    float* turned = to.turned.get(kStrip * stride);
     pack_rows<M>(count, kStrip, d, from + row * from_stride + column, from_stride, add, rows);
-    float* to = transposed.get(kStrip * stride);
     for (int64_t n = 0; n < kPanels; ++n) {
-      transpose(kPanel, stride, rows + n * kPanel * stride, stride, to + n * kPanel * stride, kPanel);
+      turn_all(kPanel, stride, rows + n * kPanel * stride, stride, turned + n * kPanel * stride, kPanel);
     }
-    columns_of_rows<M>(kStrip, d, rows, columns.get(kStrip * shape.d_padded));
+    return Strip::Forms{turned, columns_of_rows<M>(kStrip, d, rows, to.columns)};
   };
-  forms(a.q, a.q_stride, a.r ? a.u + column : nullptr, s.q, s.q_columns);
-  forms(a.dout, a.dout_stride, nullptr, s.dout, s.dout_columns);
-  if (a.r) forms(a.q, a.q_stride, a.v_bias + column, s.q_relative, s.q_relative_columns);
+  strip.q = forms(a.q, a.q_stride, a.r ? a.u + column : nullptr, s.q);
+  strip.dout = forms(a.dout, a.dout_stride, nullptr, s.dout);
+  if (a.r) strip.q_relative = forms(a.q, a.q_stride, a.v_bias + column, s.q_relative);
   for (int64_t first = 0; first < kStrip; first += kWidth) {
     Vec products[kWidth];
     alignas(64) float logsumexp[kWidth];
@@ -134,7 +148,7 @@ void pack_strip(const AttentionBackward<float, T>& a, const Shape<M, T>& shape, 
       if (x < d) sum_of += load_part(out + x, d - x) * load_part(dout + x, d - x);
       products[i] = sum_of;
     }
-    BackwardPanel& p = panel[first / kPanel];
+    BackwardPanel& p = strip.panel[first / kPanel];
     std::memcpy(p.logsumexp + first % kPanel, logsumexp, sizeof logsumexp);
     store(p.mean + first % kPanel, sums_of(products));
   }
@@ -142,10 +156,11 @@ void pack_strip(const AttentionBackward<float, T>& a, const Shape<M, T>& shape, 
 
 // dS' summed by distance, per column, then into the sums of bias gradients and dq_relative.
 template <class M, class T>
-void bias_gradients(const AttentionBackward<float, T>& a, const Shape<M, T>& shape, const BackwardPanel& p,
+void bias_gradients(const AttentionBackward<float, T>& a, const Shape<M, T>& shape, const Strip& strip,
                     int64_t panel_of_strip, int64_t first, int64_t keys, const float* dscores, const BiasSums& sums,
                     float* dq_relative) {
   BackwardScratch& s = backward_scratch;
+  const BackwardPanel& p = strip.panel[panel_of_strip];
   const auto by_distance = [&](int sign) {
     const Distances at = distances_of(a, p, first + p.from, first + lesser(p.to, keys), sign);
     const int64_t padded = round_up(at.count, 2 * kWidth);
@@ -176,32 +191,27 @@ void bias_gradients(const AttentionBackward<float, T>& a, const Shape<M, T>& sha
   // dG' as rows of words along queries.
   float* rows = s.gather.get(padded * panel_words);
   pack_rows<M>(padded, padded, kPanel, sum_of, kPanel, nullptr, rows);
-  const float* q_columns = s.q_relative_columns.get(0) + panel_of_strip * (kPanel / M::kPer) * kPanel;
+  const Columns q = strip.q_relative.columns;
   for (int64_t x = 0; x < shape.d_padded; x += kPanel) {
-    product<M>(at.count, kPanel / M::kPer, rows, panel_words, q_columns + x * (kStrip / M::kPer), kPanel,
+    product<M>(at.count, kPanel / M::kPer, {rows, panel_words, 1},
+               q.data + x / kPanel * q.panel + panel_of_strip * (kPanel / M::kPer) * q.word, q.word,
                sums.r + at.first * shape.d_padded + x, shape.d_padded, true);
   }
   // dQ' += R' dG', dG' as words along distances.
   float* r_rows = s.r_rows.get(padded * shape.stride);
-  float* r_columns = s.r_columns.get(round_up(shape.stride * M::kPer, kWidth) * (padded / M::kPer));
-  float* spare = s.spare.get(padded * greater(shape.d_padded, shape.stride));
   pack_rows<M>(at.count, padded, shape.d, a.r + at.first * width + p.head * shape.d, width, nullptr, r_rows);
-  transpose_rows<M>(padded, shape.d, r_rows, r_columns, padded / M::kPer, spare);
-  const float* factor = sum_of;
-  if constexpr (M::kPer == 2) {
-    float* columns = s.spare.get(padded / 2 * kPanel);
-    columns_of_rows<M>(padded, kPanel, rows, columns);
-    factor = columns;
-  }
-  product<M>(shape.d, padded / M::kPer, r_columns, padded / M::kPer, factor, kPanel, dq_relative, kPanel, true);
+  const PanelOfA r = transposed_rows<M>(padded, shape.d, r_rows, s.r_transposed, s.joined);
+  const Columns g = columns_of_rows<M>(padded, kPanel, rows, s.g_columns);
+  product<M>(shape.d, padded / M::kPer, r, g.data, g.word, dq_relative, kPanel, true);
 }
 
 // One block of keys and one strip of queries of one head.
 template <class M, class T>
 void backward_tile(const AttentionBackward<float, T>& a, const Shape<M, T>& shape, const AttentionSegment& segment,
-                   BackwardPanel* panel, int64_t first, int64_t keys, float* dq, float* dq_relative,
-                   const BiasSums& sums) {
+                   Strip& strip, const PanelOfA& k_transposed, int64_t first, int64_t keys, float* dq,
+                   float* dq_relative, const BiasSums& sums) {
   BackwardScratch& s = backward_scratch;
+  BackwardPanel* const panel = strip.panel;
   constexpr int64_t kStripWords = kStrip / M::kPer, kKeyWords = kKeys / M::kPer;
   const int64_t stride = shape.stride, head = panel[0].head;
   const float* k_rows = s.k_rows.get(0);
@@ -218,10 +228,10 @@ void backward_tile(const AttentionBackward<float, T>& a, const Shape<M, T>& shap
     if (p.from == p.to) continue;
     float* s_panel = scores + n * kPanel;
     float* ds_panel = dscores + n * kPanel;
-    product<M>(p.to - p.from, shape.d_words, k_rows + p.from * stride, stride, s.q.get(0) + n * kPanel * stride, kPanel,
-               s_panel + p.from * kStrip, kStrip, false);
-    product<M>(p.to - p.from, shape.d_words, v_rows + p.from * stride, stride, s.dout.get(0) + n * kPanel * stride,
-               kPanel, ds_panel + p.from * kStrip, kStrip, false);
+    product<M>(p.to - p.from, shape.d_words, {k_rows + p.from * stride, stride, 1},
+               strip.q.turned + n * kPanel * stride, kPanel, s_panel + p.from * kStrip, kStrip, false);
+    product<M>(p.to - p.from, shape.d_words, {v_rows + p.from * stride, stride, 1},
+               strip.dout.turned + n * kPanel * stride, kPanel, ds_panel + p.from * kStrip, kStrip, false);
     float c = a.scale * kLog2E;
     if (a.bias || a.r) {
       const int64_t end = lesser(p.to, keys);
@@ -230,7 +240,7 @@ void backward_tile(const AttentionBackward<float, T>& a, const Shape<M, T>& shap
       if (a.r) {
         distances = distances_of(a, p, first + p.from, first + end, -1);
         relative = s.gather.get(distances.count * kPanel);
-        relative_scores<M>(a, head, distances, s.q_relative.get(0) + n * kPanel * stride,
+        relative_scores<M>(a, head, distances, strip.q_relative.turned + n * kPanel * stride,
                            s.r_rows.get(distances.count * stride), relative);
       }
       add_biases(a, p, first, p.from, end, relative, distances, s_panel, kStrip);
@@ -243,10 +253,11 @@ void backward_tile(const AttentionBackward<float, T>& a, const Shape<M, T>& shap
     gradient(p, a.dropout, c, column, s_panel, ds_panel, p_words + at, ds_words + at, ds_columns + n * kPanel,
              shape.biased);
     if (shape.biased) {
-      bias_gradients<M>(a, shape, p, n, first, keys, ds_panel, sums,
+      bias_gradients<M>(a, shape, strip, n, first, keys, ds_panel, sums,
                         a.r ? dq_relative + n * kPanel * shape.d_padded : nullptr);
     }
-    product<M>(shape.d, (p.to - p.from) / M::kPer, s.k_columns.get(0) + p.from / M::kPer, kKeyWords,
+    product<M>(shape.d, (p.to - p.from) / M::kPer,
+               {k_transposed.data + p.from / M::kPer * k_transposed.slot, k_transposed.row, k_transposed.slot},
                ds_columns + p.from / M::kPer * kStrip + n * kPanel, kStrip, dq + n * kPanel * shape.d_padded, kPanel,
                true);
   }
@@ -270,13 +281,15 @@ void backward_tile(const AttentionBackward<float, T>& a, const Shape<M, T>& shap
     }
     if (lo >= hi) continue;
     const int64_t at = lo * kPanel / M::kPer, k = (hi - lo) * kPanel / M::kPer;
-    for (int64_t x = 0; x < shape.d_padded; x += kPanel) {
-      const int64_t column = x * kStripWords + at * kPanel;
-      product<M>(rows, k, p_words + j * kStripWords + at, kStripWords, s.dout_columns.get(0) + column, kPanel,
-                 s.dv.get(0) + j * shape.d_padded + x, shape.d_padded, true);
-      product<M>(rows, k, ds_words + j * kStripWords + at, kStripWords, s.q_columns.get(0) + column, kPanel,
-                 s.dk.get(0) + j * shape.d_padded + x, shape.d_padded, true);
-    }
+    const auto add = [&](const float* words, const Columns& factor, float* sums_at) {
+      for (int64_t x = 0; x < shape.d_padded; x += kPanel) {
+        product<M>(rows, k, {words + j * kStripWords + at, kStripWords, 1},
+                   factor.data + x / kPanel * factor.panel + at * factor.word, factor.word,
+                   sums_at + j * shape.d_padded + x, shape.d_padded, true);
+      }
+    };
+    add(p_words, strip.dout.columns, s.dv.get(0));
+    add(ds_words, strip.q.columns, s.dk.get(0));
   }
 }
 
@@ -309,7 +322,6 @@ void backward_segment(const AttentionBackward<float, T>& a, const Shape<M, T>& s
     dq_relative = s.dq_relative.get(shape.group * strips * strip_floats);
     std::memset(dq_relative, 0, size_t(shape.group * strips * strip_floats) * sizeof(float));
   }
-  const int64_t spare_floats = greater(kKeys, kPanel) * greater(shape.d_padded, stride);
   const auto sums_of = [&](int64_t n) {
     return BiasSums(sums ? sums + n * shape.sums : nullptr, shape.distances, shape.d_padded, a.r);
   };
@@ -318,21 +330,20 @@ void backward_segment(const AttentionBackward<float, T>& a, const Shape<M, T>& s
     const int64_t padded = round_up(keys, 2 * kWidth);
     float* k_rows = s.k_rows.get(kKeys * stride);
     float* v_rows = s.v_rows.get(kKeys * stride);
-    float* k_columns = s.k_columns.get(round_up(stride * M::kPer, kWidth) * (kKeys / M::kPer));
     float* dk = s.dk.get(kKeys * shape.d_padded);
     float* dv = s.dv.get(kKeys * shape.d_padded);
     pack_rows<M>(keys, padded, d, a.k + first * a.k_stride + kv * d, a.k_stride, nullptr, k_rows);
     pack_rows<M>(keys, padded, d, a.v + first * a.v_stride + kv * d, a.v_stride, nullptr, v_rows);
-    transpose_rows<M>(padded, d, k_rows, k_columns, kKeys / M::kPer, s.spare.get(spare_floats));
+    const PanelOfA k_transposed = transposed_rows<M>(padded, d, k_rows, s.k_transposed, s.joined);
     std::memset(dk, 0, size_t(padded * shape.d_padded) * sizeof(float));
     std::memset(dv, 0, size_t(padded * shape.d_padded) * sizeof(float));
     for (int64_t n = 0; n < shape.group * strips; ++n) {
       const int64_t head = kv * shape.group + n / strips, row = n % strips * kStrip;
       const int64_t count = lesser(kStrip, segment.q_length - row);
-      BackwardPanel panel[kPanels];
+      Strip strip;
       bool touched = false;
       for (int64_t i = 0; i < kPanels; ++i) {
-        BackwardPanel& p = panel[i];
+        BackwardPanel& p = strip.panel[i];
         p.head = head, p.from = p.to = 0;
         if (i * kPanel >= count) continue;
         load_panel(a, head, segment.q_begin + row + i * kPanel, lesser(kPanel, count - i * kPanel), p);
@@ -342,14 +353,14 @@ void backward_segment(const AttentionBackward<float, T>& a, const Shape<M, T>& s
         touched = true;
       }
       if (!touched) continue;
-      pack_strip<M>(a, shape, head, segment.q_begin + row, count, panel);
-      backward_tile<M>(a, shape, segment, panel, first, keys, dq + n * strip_floats,
+      pack_strip<M>(a, shape, head, segment.q_begin + row, count, strip);
+      backward_tile<M>(a, shape, segment, strip, k_transposed, first, keys, dq + n * strip_floats,
                        a.r ? dq_relative + n * strip_floats : nullptr, sums_of(n / strips));
     }
     store_rows(keys, d, dk, shape.d_padded, a.scale, a.dk + first * a.dk_stride + kv * d, a.dk_stride);
     store_rows(keys, d, dv, shape.d_padded, 1, a.dv + first * a.dv_stride + kv * d, a.dv_stride);
   }
-  float* spare = s.spare.get(spare_floats);
+  float* spare = s.spare.get(kPanel * shape.d_padded);
   for (int64_t n = 0; n < shape.group * strips; ++n) {
     const int64_t head = kv * shape.group + n / strips, row = n % strips * kStrip;
     const int64_t count = lesser(kStrip, segment.q_length - row);

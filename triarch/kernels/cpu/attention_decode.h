@@ -55,9 +55,9 @@ template <class T>
   for (int64_t x = 0; x < d; x += kWidth) {
     Vec sum_of = load(out + x);
     if (x + kWidth <= d) {
-      for (int64_t i = 0; i < n; ++i) sum_of += broadcast(weight + i) * load(v + i * stride + x);
+      for (int64_t i = 0; i < n; ++i) sum_of += weight[i] * load(v + i * stride + x);
     } else {
-      for (int64_t i = 0; i < n; ++i) sum_of += broadcast(weight + i) * load_part(v + i * stride + x, d - x);
+      for (int64_t i = 0; i < n; ++i) sum_of += weight[i] * load_part(v + i * stride + x, d - x);
     }
     store(out + x, sum_of);
   }

@@ -21,7 +21,7 @@ struct ForwardPanel : Panel {
 };
 
 struct ForwardScratch {
-  Scratch panels, columns, k_rows, v_rows, v_columns, spare, scores, r_rows, relative;
+  Scratch panels, columns, k_rows, v_rows, v_transposed, spare, joined, scores, r_rows, relative;
 };
 thread_local ForwardScratch forward_scratch;
 
@@ -96,13 +96,12 @@ void forward_unit(const AttentionForward<float, T>& a, int64_t kv, const Unit& u
   const AttentionSegment& segment = a.segments[unit.segment];
   const int64_t d = a.head_dim, stride = words<M>(d), d_words = (d + M::kPer - 1) / M::kPer;
   const int64_t group = a.heads / a.kv_heads, strips = (unit.rows + kPanel - 1) / kPanel, panels = group * strips;
-  const int64_t d_padded = round_up(d, kWidth), keys_stride = kKeys / M::kPer;
+  const int64_t d_padded = round_up(d, kWidth);
   ForwardScratch& scratch = forward_scratch;
   auto* panel = scratch.panels.get<ForwardPanel>(panels);
   float* k_rows = scratch.k_rows.get(kKeys * stride);
   float* v_rows = scratch.v_rows.get(kKeys * stride);
-  float* v_columns = scratch.v_columns.get(round_up(stride * M::kPer, kWidth) * keys_stride);
-  float* spare = scratch.spare.get(greater(kKeys, kPanel) * greater(d_padded, stride));
+  float* spare = scratch.spare.get(kPanel * greater(d_padded, stride));
   float* scores = scratch.scores.get(kKeys * kPanel);
   const int64_t each = (d_padded + (a.r ? 2 : 1) * stride) * kPanel;
   float* columns = scratch.columns.get(panels * each);
@@ -120,10 +119,10 @@ void forward_unit(const AttentionForward<float, T>& a, int64_t kv, const Unit& u
     p.out = columns + n * each, p.q = p.out + d_padded * kPanel, p.q_relative = p.q + stride * kPanel;
     const T* q = a.q + p.row * a.q_stride + head * d;
     pack_rows<M>(p.count, kPanel, d, q, a.q_stride, a.r ? a.u + head * d : nullptr, spare);
-    transpose(kPanel, stride, spare, stride, p.q, kPanel);
+    turn_all(kPanel, stride, spare, stride, p.q, kPanel);
     if (a.r) {
       pack_rows<M>(p.count, kPanel, d, q, a.q_stride, a.v_bias + head * d, spare);
-      transpose(kPanel, stride, spare, stride, p.q_relative, kPanel);
+      turn_all(kPanel, stride, spare, stride, p.q_relative, kPanel);
     }
   }
   for (int64_t first = lo; first < hi; first += kKeys) {
@@ -134,13 +133,13 @@ void forward_unit(const AttentionForward<float, T>& a, int64_t kv, const Unit& u
     }
     pack_rows<M>(keys, padded, d, a.k + first * a.k_stride + kv * d, a.k_stride, nullptr, k_rows);
     pack_rows<M>(keys, padded, d, a.v + first * a.v_stride + kv * d, a.v_stride, nullptr, v_rows);
-    transpose_rows<M>(padded, d, v_rows, v_columns, keys_stride, spare);
+    const PanelOfA v = transposed_rows<M>(padded, d, v_rows, scratch.v_transposed, scratch.joined);
     for (int64_t n = 0; n < panels; ++n) {
       ForwardPanel& p = panel[n];
       const int64_t from = greater(p.lo - first, 0) / M::kPer * M::kPer;
       const int64_t end = lesser(p.hi - first, keys), to = round_up(greater(end, 0), M::kPer);
       if (from >= end) continue;
-      product<M>(to - from, d_words, k_rows + from * stride, stride, p.q, kPanel, scores + from * kPanel, kPanel,
+      product<M>(to - from, d_words, {k_rows + from * stride, stride, 1}, p.q, kPanel, scores + from * kPanel, kPanel,
                  false);
       float c = a.scale * kLog2E;
       if (a.bias || a.r) {
@@ -162,8 +161,8 @@ void forward_unit(const AttentionForward<float, T>& a, int64_t kv, const Unit& u
       } else {
         softmax_block<M, false>(p, a.dropout, c, from, to, column, scores);
       }
-      product<M>(d, (to - from) / M::kPer, v_columns + from / M::kPer, keys_stride, scores + from / M::kPer * kPanel,
-                 kPanel, p.out, kPanel, p.started);
+      product<M>(d, (to - from) / M::kPer, {v.data + from / M::kPer * v.slot, v.row, v.slot},
+                 scores + from / M::kPer * kPanel, kPanel, p.out, kPanel, p.started);
       p.started = true;
     }
   }

@@ -148,7 +148,7 @@ void relative_scores(const AttentionInputs<float, T>& a, int64_t head, Distances
                      float* to) {
   const int64_t stride = words<M>(a.head_dim), width = a.heads * a.head_dim;
   pack_rows<M>(d.count, d.count, a.head_dim, a.r + d.first * width + head * a.head_dim, width, nullptr, r_rows);
-  product<M>(d.count, (a.head_dim + M::kPer - 1) / M::kPer, r_rows, stride, q, kPanel, to, kPanel, false);
+  product<M>(d.count, (a.head_dim + M::kPer - 1) / M::kPer, {r_rows, stride, 1}, q, kPanel, to, kPanel, false);
 }
 
 // Adds the biases to the products in rows [lo, hi) of `scores`; the result is in units of log2. `relative` as
@@ -183,7 +183,7 @@ void store_columns(int64_t rows, int64_t cols, float* from, Vec scale0, Vec scal
     store(from + x * kPanel, load(from + x * kPanel) * scale0);
     store(from + x * kPanel + kWidth, load(from + x * kPanel + kWidth) * scale1);
   }
-  transpose(padded, kPanel, from, kPanel, spare, padded);
+  turn_all(padded, kPanel, from, kPanel, spare, padded);
   for (int64_t i = 0; i < rows; ++i) {
     int64_t x = 0;
     for (; x + kWidth <= cols; x += kWidth) store(to + i * stride + x, load(spare + i * padded + x));

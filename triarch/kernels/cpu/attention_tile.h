@@ -12,7 +12,8 @@
 #include <type_traits>
 
 #include "triarch/kernels/cpu/amx.h"
-#include "triarch/kernels/cpu/simd.h"
+#include "triarch/kernels/cpu/micro_kernel.h"
+#include "triarch/kernels/cpu/transpose.h"
 #include "triarch/kernels/isa.h"
 #include "triarch/kernels/scratch.h"
 
@@ -25,34 +26,24 @@
 namespace triarch::kernels::TRIARCH_ISA {
 namespace {
 
-constexpr int64_t kPanel = 2 * kWidth;
-constexpr int kTileRows = kWidth == 16 ? 12 : 6;  // of the micro-kernel: what the register file holds
+constexpr int64_t kPanel = kCols;
 
 constexpr int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 constexpr int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int64_t greater(int64_t a, int64_t b) { return a > b ? a : b; }
 
-// A broadcast that keeps the bits of any word.
-[[gnu::always_inline]] inline Vec broadcast(const float* word) {
-  uint32_t bits;
-  std::memcpy(&bits, word, sizeof bits);
-  return (Vec)(UintVec{} + bits);
-}
-
 // How words are multiplied. A unit holds a State.
 struct Floats {
   static constexpr int kPer = 1;  // elements in a word
-  static constexpr int kRows = kTileRows;
+  static constexpr int kRows = kStridedRows;
   struct State {};
-  [[gnu::always_inline]] static inline Vec multiply_add(Vec a, Vec b, Vec sum) { return a * b + sum; }
+  static Multiply of(int rows) { return multiply_for<kStridedRows, false>(rows); }
 };
 #if defined(TRIARCH_ISA_avx512)
 struct Pairs {
-  static constexpr int kPer = 2, kRows = kTileRows;
+  static constexpr int kPer = 2, kRows = kStridedRows;
   struct State {};
-  [[gnu::always_inline]] static inline Vec multiply_add(Vec a, Vec b, Vec sum) {
-    return (Vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
-  }
+  static Multiply of(int rows) { return multiply_pairs_for<kStridedRows, false>(rows); }
   // The words of 2 kWidth neighbours.
   [[gnu::always_inline]] static inline Vec along(Vec a, Vec b) {
     return (Vec)(__m512i)_mm512_cvtne2ps_pbh((__m512)b, (__m512)a);
@@ -68,91 +59,29 @@ struct Tiles : Pairs {
   static constexpr int kRows = kAmxRows;
   using State = TileRegisters;
   static_assert(kPanel == kAmxCols);
+  static auto of(int rows) {
+    return [rows](int64_t k, const PanelOfA& a, const float* b, int64_t b_word, const Tile& to) {
+      multiply_amx(rows, k, a.data, a.row, b, b_word, to.out, to.stride, to.add);
+    };
+  }
 };
 #endif
 
-// c[r][0 .. kPanel) (+)= sum over k words of a[r][k] b[k][0 .. kPanel), for R rows.
-template <class M, int R>
-[[gnu::noinline]] void tile(int64_t k, const float* a, int64_t lda, const float* b, int64_t ldb, float* c, int64_t ldc,
-                            bool accumulate) {
-  Vec sum[R][2];
-  if (accumulate) {
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) sum[r][0] = load(c + r * ldc), sum[r][1] = load(c + r * ldc + kWidth);
-  } else {
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) sum[r][0] = Vec{}, sum[r][1] = Vec{};
-  }
-  for (int64_t i = 0; i < k; ++i, b += ldb) {
-    const Vec b0 = load(b), b1 = load(b + kWidth);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      const Vec x = broadcast(a + r * lda + i);
-      sum[r][0] = M::multiply_add(x, b0, sum[r][0]);
-      sum[r][1] = M::multiply_add(x, b1, sum[r][1]);
-    }
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) store(c + r * ldc, sum[r][0]), store(c + r * ldc + kWidth, sum[r][1]);
-}
+// A right factor in columns form: from one word of k, and from one panel, to the next.
+struct Columns {
+  const float* data;
+  int64_t word, panel;
+};
 
-template <class M, int R = kTileRows>
-void last_tile(int64_t rows, int64_t k, const float* a, int64_t lda, const float* b, int64_t ldb, float* c, int64_t ldc,
-               bool accumulate) {
-  if constexpr (R > 0) {
-    if (rows == R) return tile<M, R>(k, a, lda, b, ldb, c, ldc, accumulate);
-    last_tile<M, R - 1>(rows, k, a, lda, b, ldb, c, ldc, accumulate);
-  }
-}
-
-// One panel of a product with any number of rows.
+// out[r][0 .. kPanel) (+)= sum over k words of a[r][k] b[k][0 .. kPanel), rows of out `stride` apart.
 template <class M>
-void product(int64_t rows, int64_t k, const float* a, int64_t lda, const float* b, int64_t ldb, float* c, int64_t ldc,
-             bool accumulate) {
-  int64_t r = 0;
-#if defined(TRIARCH_ISA_avx512)
-  if constexpr (std::is_same_v<M, Tiles>) {
-    for (; r < rows; r += kAmxRows) {
-      multiply_amx(int(lesser(kAmxRows, rows - r)), k, a + r * lda, lda, b, ldb, c + r * ldc, ldc, accumulate);
-    }
-    return;
-  }
-#endif
-  for (; r + kTileRows <= rows; r += kTileRows) {
-    tile<M, kTileRows>(k, a + r * lda, lda, b, ldb, c + r * ldc, ldc, accumulate);
-  }
-  if (r < rows) last_tile<M>(rows - r, k, a + r * lda, lda, b, ldb, c + r * ldc, ldc, accumulate);
-}
-
-// One step of a transposition: neighbours at distance D change places across the diagonal.
-template <int D, int... L>
-[[gnu::always_inline]] inline void exchange(Vec& a, Vec& b, std::integer_sequence<int, L...>) {
-  const Vec low = __builtin_shufflevector(a, b, ((L & D) ? kWidth + L - D : L)...);
-  b = __builtin_shufflevector(a, b, ((L & D) ? kWidth + L : L + D)...);
-  a = low;
-}
-template <int D>
-[[gnu::always_inline]] inline void exchange_all(Vec* v) {
-#pragma GCC unroll 16
-  for (int i = 0; i < kWidth; ++i) {
-    if (!(i & D)) exchange<D>(v[i], v[i + D], AllLanes{});
-  }
-}
-// to[j][i] = from[i][j] on blocks of kWidth x kWidth words; rows and cols are multiples of kWidth.
-inline void transpose(int64_t rows, int64_t cols, const float* from, int64_t from_stride, float* to,
-                      int64_t to_stride) {
-  for (int64_t i = 0; i < rows; i += kWidth) {
-    for (int64_t j = 0; j < cols; j += kWidth) {
-      Vec v[kWidth];
-#pragma GCC unroll 16
-      for (int r = 0; r < kWidth; ++r) v[r] = load(from + (i + r) * from_stride + j);
-      if constexpr (kWidth == 16) exchange_all<kWidth / 2>(v);
-      if constexpr (kWidth >= 8) exchange_all<4>(v);
-      exchange_all<2>(v);
-      exchange_all<1>(v);
-#pragma GCC unroll 16
-      for (int r = 0; r < kWidth; ++r) store(to + (j + r) * to_stride + i, v[r]);
-    }
+void product(int64_t rows, int64_t k, PanelOfA a, const float* b, int64_t b_word, float* out, int64_t stride,
+             bool add) {
+  for (int64_t left = rows; left > 0;) {
+    // The last two are of equal size: few rows do not hide the latency of their sums.
+    const int64_t count = left <= M::kRows ? left : left < 2 * M::kRows ? (left + 1) / 2 : M::kRows;
+    M::of(int(count))(k, a, b, b_word, {out, stride, 1, add});
+    a.data += count * a.row, out += count * stride, left -= count;
   }
 }
 
@@ -197,46 +126,51 @@ void pack_rows(int64_t rows, int64_t padded_rows, int64_t cols, const T* from, i
   return (Vec)(((UintVec)load(a) >> 16) | (UintVec)load(b));
 }
 
-// Rows form -> columns form with rows as k, in panels of kPanel columns: to[panel][words of rows][kPanel].
+// The columns form, with rows as k, of a rows form [padded_rows][words of cols]. Floats are there already: a panel that
+// is wider than the columns left reads on into the next row, or kPanel floats past the last, and its sums there are
+// not used. Words of pairs go to `to`.
 template <class M>
-void columns_of_rows(int64_t padded_rows, int64_t cols, const float* from, float* to) {
-  const int64_t stride = words<M>(cols), k = padded_rows / M::kPer, panels = (cols + kPanel - 1) / kPanel;
-  for (int64_t i = 0; i < k; ++i) {
-    const float* row = from + i * M::kPer * stride;
-    for (int64_t p = 0; p < panels; ++p) {
-      float* out = to + (p * k + i) * kPanel;
-      for (int64_t half = 0; half < 2; ++half) {
-        const int64_t j = p * kPanel + half * kWidth;
-        Vec x{};
-        if (j < cols) {
-          if constexpr (M::kPer == 1) {
-            x = load(row + j);
-          } else {
-            x = join_across(reinterpret_cast<const bf16*>(row) + j, reinterpret_cast<const bf16*>(row + stride) + j);
-          }
+Columns columns_of_rows(int64_t padded_rows, int64_t cols, const float* from, [[maybe_unused]] Scratch& to) {
+  const int64_t stride = words<M>(cols);
+  if constexpr (M::kPer == 1) {
+    return {from, stride, kPanel};
+  } else {
+    const int64_t k = padded_rows / M::kPer, panels = (cols + kPanel - 1) / kPanel;
+    float* const data = to.get(panels * k * kPanel);
+    for (int64_t i = 0; i < k; ++i) {
+      const bf16* even = reinterpret_cast<const bf16*>(from + i * M::kPer * stride);
+      const bf16* odd = reinterpret_cast<const bf16*>(from + (i * M::kPer + 1) * stride);
+      for (int64_t p = 0; p < panels; ++p) {
+        for (int64_t half = 0; half < kPanel; half += kWidth) {
+          const int64_t j = p * kPanel + half;
+          store(data + (p * k + i) * kPanel + half, j < cols ? join_across(even + j, odd + j) : Vec{});
         }
-        store(out + half * kWidth, x);
       }
     }
+    return {data, kPanel, k * kPanel};
   }
 }
 
-// Rows form [rows][cols] -> rows form of the transpose: to[cols][words of rows], row stride to_stride. Uses `spare` of
-// padded_rows * words(cols) floats.
+// The transpose of a rows form [padded_rows][words of cols] as a left factor: row j is column j. Floats are read across
+// their rows; words of pairs go to `to`.
 template <class M>
-void transpose_rows(int64_t padded_rows, int64_t cols, const float* from, float* to, int64_t to_stride, float* spare) {
+PanelOfA transposed_rows(int64_t padded_rows, int64_t cols, const float* from, [[maybe_unused]] Scratch& to,
+                         [[maybe_unused]] Scratch& spare) {
   const int64_t stride = words<M>(cols);
   if constexpr (M::kPer == 1) {
-    transpose(padded_rows, stride, from, stride, to, to_stride);
+    return {from, 1, stride};
   } else {
-    const int64_t padded_cols = round_up(cols, kWidth);
-    for (int64_t i = 0; i < padded_rows / 2; ++i) {
+    const int64_t padded_cols = round_up(cols, kWidth), k = padded_rows / 2;
+    float* const joined = spare.get(k * padded_cols);
+    float* const data = to.get(padded_cols * k);
+    for (int64_t i = 0; i < k; ++i) {
       const bf16* even = reinterpret_cast<const bf16*>(from + 2 * i * stride);
       const bf16* odd = reinterpret_cast<const bf16*>(from + (2 * i + 1) * stride);
       for (int64_t j = 0; j < padded_cols; j += kWidth)
-        store(spare + i * padded_cols + j, join_across(even + j, odd + j));
+        store(joined + i * padded_cols + j, join_across(even + j, odd + j));
     }
-    transpose(padded_rows / 2, padded_cols, spare, padded_cols, to, to_stride);
+    turn_all(k, padded_cols, joined, padded_cols, data, k);
+    return {data, k, 1};
   }
 }
 

@@ -271,17 +271,6 @@ void multiply_strip(const Product<A, C, B>& x, const Layout& layout, int64_t col
   });
 }
 
-// to[j, i] = from[i, j], kWidth x kWidth.
-template <class T>
-void turn(const T* from, int64_t from_stride, T* to, int64_t to_stride) {
-  Vec t[kWidth];
-#pragma GCC unroll 16
-  for (int r = 0; r < kWidth; ++r) t[r] = load(from + r * from_stride);
-  transpose(t);
-#pragma GCC unroll 16
-  for (int r = 0; r < kWidth; ++r) store(to + r * to_stride, t[r]);
-}
-
 // c's part below the diagonal from the one above.
 template <class A, class C, class B>
 void mirror(const Product<A, C, B>& x) {

@@ -1,130 +1,16 @@
-// The micro-kernels of the matrix product: a tile of at most kMostRows x kCols sums, held in registers over a range of
-// k. Included only by kernels/cpu/product.cpp.
+// What each kind of slots multiplies by. Included only by kernels/cpu/product.cpp.
 #pragma once
 
 #include "triarch/kernels/cpu/amx.h"
+#include "triarch/kernels/cpu/micro_kernel.h"
 #include "triarch/kernels/cpu/product_panels.h"
 
 namespace triarch::kernels::TRIARCH_ISA {
 namespace {
 
-// As many accumulators as the registers hold beside one row of b and one element of a.
-#if defined(TRIARCH_ISA_avx512)
-constexpr int kRows = 14;
-#elif defined(TRIARCH_ISA_avx2)
-constexpr int kRows = 6;
-#else
-constexpr int kRows = 4;
-#endif
-constexpr int kCols = 2 * kWidth;
-constexpr int kLanes = kWidth;  // from one slot of a's panel to the next
-static_assert(kRows <= kLanes);
-
-// Whether rows of a are read where they are. A broadcast has no need of neighbours, and six rows are few enough for one
-// pointer each; AVX-512 takes its fourteen from a packed panel.
-constexpr bool kReadsRows = kRows <= 6;
-
-// Where R rows of a are: from one row and one slot to the next.
-struct PanelOfA {
-  const float* data;
-  int64_t row, slot;
-};
-// Where a tile's R x kCols sums go: rows out_stride apart, times scale, set or added.
-struct Tile {
-  float* out;
-  int64_t stride;
-  float scale;
-  bool add;
-};
-
-// tile (+)= scale sum over p of a[r a.row + p a.slot] b[p b_slot + column]. Loops over rows are unrolled so that every
-// accumulator is a register: g++ 12 spills arrays that it indexes, and those that begin with a choice of values.
-template <int R>
-[[gnu::noinline]] void multiply(int64_t slots, const PanelOfA& panel, const float* b, int64_t b_slot,
-                                const Tile& tile) {
-  const float* a = panel.data;
-  const int64_t a_row = kReadsRows ? panel.row : 1, a_slot = kReadsRows ? panel.slot : kLanes;
-  float* const out = tile.out;
-  const int64_t stride = tile.stride;
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) __builtin_prefetch(out + r * stride, 1);
-  Vec sums[R][2] = {};
-#pragma GCC unroll 2
-  for (int64_t p = 0; p < slots; ++p) {
-    const Vec b0 = load(b), b1 = load(b + kWidth);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      sums[r][0] += b0 * a[r * a_row];
-      sums[r][1] += b1 * a[r * a_row];
-    }
-    a += a_slot;
-    b += b_slot;
-  }
-  const float scale = tile.scale;
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) sums[r][0] *= scale, sums[r][1] *= scale;
-  if (tile.add) {
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      sums[r][0] += load(out + r * stride);
-      sums[r][1] += load(out + r * stride + kWidth);
-    }
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
-    store(out + r * stride, sums[r][0]);
-    store(out + r * stride + kWidth, sums[r][1]);
-  }
-}
-
-#if defined(TRIARCH_ISA_avx512)
-// The same over pairs of bfloat16, two k at a time.
-template <int R>
-[[gnu::noinline, gnu::target("avx512bf16")]] void multiply_pairs(int64_t slots, const PanelOfA& panel, const float* b,
-                                                                 int64_t b_slot, const Tile& tile) {
-  const float* a = panel.data;
-  float* const out = tile.out;
-  const int64_t stride = tile.stride;
-  __m512 sums[R][2] = {};
-#pragma GCC unroll 2
-  for (int64_t p = 0; p < slots; ++p) {
-    const __m512bh b0 = (__m512bh)_mm512_loadu_ps(b), b1 = (__m512bh)_mm512_loadu_ps(b + kWidth);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      const __m512bh x = (__m512bh)_mm512_set1_ps(a[r]);
-      sums[r][0] = _mm512_dpbf16_ps(sums[r][0], x, b0);
-      sums[r][1] = _mm512_dpbf16_ps(sums[r][1], x, b1);
-    }
-    a += kLanes;
-    b += b_slot;
-  }
-  const float scale = tile.scale;
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) sums[r][0] *= scale, sums[r][1] *= scale;
-  if (tile.add) {
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      sums[r][0] += _mm512_loadu_ps(out + r * stride);
-      sums[r][1] += _mm512_loadu_ps(out + r * stride + kWidth);
-    }
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
-    _mm512_storeu_ps(out + r * stride, sums[r][0]);
-    _mm512_storeu_ps(out + r * stride + kWidth, sums[r][1]);
-  }
-}
-#endif
-
-using Multiply = void (*)(int64_t slots, const PanelOfA& a, const float* b, int64_t b_slot, const Tile& tile);
-
-template <int R = kRows>
-Multiply multiply_for(int rows) {
-  if constexpr (R > 1) {
-    if (rows < R) return multiply_for<R - 1>(rows);
-  }
-  return multiply<R>;
-}
+// Whether rows of a are read where they are: a broadcast has no need of neighbours. AVX-512 takes its fourteen rows
+// from a packed panel.
+constexpr bool kReadsRows = kRows == kStridedRows;
 
 // What a kind of slots takes: the most rows of a tile, what k is cut into multiples of, whether panels of a are rows of
 // slots, the state of a unit, and the micro-kernel for 1 to kMostRows rows.
@@ -133,21 +19,14 @@ struct MicroKernel {
   static constexpr int kMostRows = kRows, kChunk = Slot::kStep;
   static constexpr bool kRowsOfSlots = false;
   struct State {};
-  static Multiply of(int rows) { return multiply_for(rows); }
+  static Multiply of(int rows) { return multiply_for<kRows, !kReadsRows>(rows); }
 };
 
 #if defined(TRIARCH_ISA_avx512)
-template <int R = kRows>
-Multiply multiply_pairs_for(int rows) {
-  if constexpr (R > 1) {
-    if (rows < R) return multiply_pairs_for<R - 1>(rows);
-  }
-  return multiply_pairs<R>;
-}
 template <>
 struct MicroKernel<Pairs> : MicroKernel<Floats> {
   static constexpr int kChunk = Pairs::kStep;
-  static Multiply of(int rows) { return multiply_pairs_for(rows); }
+  static Multiply of(int rows) { return multiply_pairs_for<kRows, true>(rows); }
 };
 
 template <>

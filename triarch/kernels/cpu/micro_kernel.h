@@ -1,0 +1,142 @@
+// The micro-kernels of matrix products and of attention: a tile of rows x kCols sums, held in registers over a range of
+// slots: one k as a float, or two neighbouring k as a pair of bfloat16. Included only by kernels/cpu/*.cpp.
+#pragma once
+
+#include "triarch/kernels/cpu/simd.h"
+
+namespace triarch::kernels::TRIARCH_ISA {
+namespace {
+
+// As many accumulators as the registers hold beside one row of b and one element of a.
+#if defined(TRIARCH_ISA_avx512)
+constexpr int kRows = 14;
+#elif defined(TRIARCH_ISA_avx2)
+constexpr int kRows = 6;
+#else
+constexpr int kRows = 4;
+#endif
+constexpr int kCols = 2 * kWidth;
+constexpr int kLanes = kWidth;  // from one slot of a's panel to the next
+static_assert(kRows <= kLanes);
+
+// Rows of a tile whose panel of a is not packed: what is left of the general registers, one pointer each.
+constexpr int kStridedRows = kRows < 12 ? kRows : 12;
+
+// Where R rows of a are: from one row and one slot to the next.
+struct PanelOfA {
+  const float* data;
+  int64_t row, slot;
+};
+// Where a tile's R x kCols sums go: rows out_stride apart, times scale, set or added.
+struct Tile {
+  float* out;
+  int64_t stride;
+  float scale;
+  bool add;
+};
+
+// tile (+)= scale sum over p of a[r a.row + p a.slot] b[p b_slot + column]. A packed panel has rows 1 and slots kLanes
+// apart. Loops over rows are unrolled so that every accumulator is a register: g++ 12 spills arrays that it indexes,
+// and those that begin with a choice of values.
+template <int R, bool packed>
+[[gnu::noinline]] void multiply(int64_t slots, const PanelOfA& panel, const float* b, int64_t b_slot,
+                                const Tile& tile) {
+  const float* a = panel.data;
+  const int64_t a_row = packed ? 1 : panel.row, a_slot = packed ? kLanes : panel.slot;
+  float* const out = tile.out;
+  const int64_t stride = tile.stride;
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) __builtin_prefetch(out + r * stride, 1);
+  Vec sums[R][2] = {};
+#pragma GCC unroll 2
+  for (int64_t p = 0; p < slots; ++p) {
+    const Vec b0 = load(b), b1 = load(b + kWidth);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      sums[r][0] += b0 * a[r * a_row];
+      sums[r][1] += b1 * a[r * a_row];
+    }
+    a += a_slot;
+    b += b_slot;
+  }
+  const float scale = tile.scale;
+  if (tile.add) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      sums[r][0] = sums[r][0] * scale + load(out + r * stride);
+      sums[r][1] = sums[r][1] * scale + load(out + r * stride + kWidth);
+    }
+  } else {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) sums[r][0] *= scale, sums[r][1] *= scale;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    store(out + r * stride, sums[r][0]);
+    store(out + r * stride + kWidth, sums[r][1]);
+  }
+}
+
+#if defined(TRIARCH_ISA_avx512)
+// The same over pairs of bfloat16, two k at a time.
+template <int R, bool packed>
+[[gnu::noinline, gnu::target("avx512bf16")]] void multiply_pairs(int64_t slots, const PanelOfA& panel, const float* b,
+                                                                 int64_t b_slot, const Tile& tile) {
+  const float* a = panel.data;
+  const int64_t a_row = packed ? 1 : panel.row, a_slot = packed ? kLanes : panel.slot;
+  float* const out = tile.out;
+  const int64_t stride = tile.stride;
+  __m512 sums[R][2] = {};
+#pragma GCC unroll 2
+  for (int64_t p = 0; p < slots; ++p) {
+    const __m512bh b0 = (__m512bh)_mm512_loadu_ps(b), b1 = (__m512bh)_mm512_loadu_ps(b + kWidth);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const __m512bh x = (__m512bh)_mm512_set1_ps(a[r * a_row]);
+      sums[r][0] = _mm512_dpbf16_ps(sums[r][0], x, b0);
+      sums[r][1] = _mm512_dpbf16_ps(sums[r][1], x, b1);
+    }
+    a += a_slot;
+    b += b_slot;
+  }
+  const float scale = tile.scale;
+  if (tile.add) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      sums[r][0] = sums[r][0] * scale + _mm512_loadu_ps(out + r * stride);
+      sums[r][1] = sums[r][1] * scale + _mm512_loadu_ps(out + r * stride + kWidth);
+    }
+  } else {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) sums[r][0] *= scale, sums[r][1] *= scale;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    _mm512_storeu_ps(out + r * stride, sums[r][0]);
+    _mm512_storeu_ps(out + r * stride + kWidth, sums[r][1]);
+  }
+}
+#endif
+
+using Multiply = void (*)(int64_t slots, const PanelOfA& a, const float* b, int64_t b_slot, const Tile& tile);
+
+// The kernel for 1 to R rows.
+template <int R, bool packed>
+Multiply multiply_for(int rows) {
+  if constexpr (R > 1) {
+    if (rows < R) return multiply_for<R - 1, packed>(rows);
+  }
+  return multiply<R, packed>;
+}
+#if defined(TRIARCH_ISA_avx512)
+template <int R, bool packed>
+Multiply multiply_pairs_for(int rows) {
+  if constexpr (R > 1) {
+    if (rows < R) return multiply_pairs_for<R - 1, packed>(rows);
+  }
+  return multiply_pairs<R, packed>;
+}
+#endif
+
+}  // namespace
+}  // namespace triarch::kernels::TRIARCH_ISA
