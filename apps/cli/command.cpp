@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <optional>
 
@@ -50,7 +51,8 @@ void FieldFlags::declare(Arguments& app, const std::vector<Field>& fields,
       if (f.kind() == Field::Kind::scalar) argument->default_str(f.print());
     }
     const size_t dot = f.name.find('.');
-    const std::string group = dot == std::string::npos ? "Run" : f.name.substr(0, dot);
+    std::string group = dot == std::string::npos ? "Run" : f.name.substr(0, dot);
+    group[0] = char(std::toupper(group[0]));
     argument->group(app.helps_all() || usual.contains(f.name) ? group : "");  // without a group help leaves it out
   }
 }

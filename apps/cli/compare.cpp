@@ -133,16 +133,16 @@ void print_plan(const Comparison& c, int jobs) {
 
 ExitCode compare(const CompareFlags& o) {
   const int jobs = o.jobs > 0 ? o.jobs : thread_count();
+  const StopSignals signals;  // of the preparation, too: what is asked then is done before the first run
   std::unique_ptr<Comparison> comparison;
   if (!o.resume.empty()) {
     if (!o.inputs.empty() || !o.budget.empty() || !o.contenders.empty() || o.all || !o.grid.empty() ||
-        !o.flags.assignments().empty()) {
+        !o.output.empty() || !o.flags.assignments().empty()) {
       fail(ExitCode::usage, "compare: --resume goes on with what '{}' was asked; leave out texts, budget and settings",
            o.resume);
     }
     comparison = Comparison::open(o.resume);
   } else {
-    const StopSignals signals;
     Progress line(100);
     line.set_unit("% swept");
     comparison = Comparison::create(configured(o), o.output, jobs, o.dry_run, [&](double share) {
@@ -161,7 +161,6 @@ ExitCode compare(const CompareFlags& o) {
   const fs::path& folder = comparison->folder();
   say("folder", folder.string());
 
-  const StopSignals signals;
   if (!run_comparison(*comparison, at_once)) {
     say("stopped", fmt::format("finished runs are kept; go on with: triarch compare --resume {}", folder.string()));
     return stop_exit_code();
@@ -185,11 +184,9 @@ bool run_comparison(Comparison& comparison, int jobs) {
   events.note = [&](const std::string& text) { line.print(text); };
   const bool finished = comparison.work(jobs, events);
   line.finish();
-  if (finished && comparison.config().serving.value_or(false)) {
-    say("serving", "measuring what each contender costs to serve");
-    comparison.measure_serving();
-  }
-  return finished;
+  if (!finished || !comparison.config().serving.value_or(false)) return finished;
+  say("serving", "measuring what each contender costs to serve");
+  return comparison.measure_serving();
 }
 
 std::string write_report(const Comparison& comparison) {
@@ -208,7 +205,7 @@ Action declare_report(Arguments& app) {
     bool json = false;
   };
   auto o = std::make_shared<ReportOptions>();
-  app.add_option("folders", o->folders, "folders of comparisons, finished or not").required();
+  app.add_option("FOLDER", o->folders, "folders of comparisons, finished or not").required();
   app.add_flag("--json", o->json, "print each report as one line of JSON").group("General");
   return [o] {
     for (const std::string& folder : o->folders) publish(*Comparison::open(folder), o->json);
@@ -218,7 +215,7 @@ Action declare_report(Arguments& app) {
 
 Action declare_compare(Arguments& app) {
   auto o = std::make_shared<CompareFlags>();
-  app.add_option("inputs", o->inputs,
+  app.add_option("INPUT", o->inputs,
                  "texts: .txt, .jsonl, .tsv, folders or globs, also .gz and .zst; none: the built-in world");
   app.add_option("-b,--budget", o->budget,
                  "time of it all (90s, 3m, 1h) or what each run sees (500k tokens); default: 3m, on the built-in world "

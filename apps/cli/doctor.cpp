@@ -14,6 +14,7 @@
 #include "triarch/base/human.h"
 #include "triarch/base/memory.h"
 #include "triarch/base/threads.h"
+#include "triarch/base/version.h"
 #include "triarch/kernels/product.h"
 #include "triarch/train/config.h"
 
@@ -94,7 +95,7 @@ ExitCode run_doctor(bool json, bool quick) {
     if (kernels::has_isa(isa)) sets.push_back(kernels::name_of(isa));
   }
   const char* precision = resolve(PrecisionChoice::automatic) == Precision::bfloat16() ? "bfloat16" : "float32";
-  nlohmann::ordered_json out = {{"version", "0.1.0"},
+  nlohmann::ordered_json out = {{"version", kVersion},
                                 {"build", build()},
                                 {"processor", processor()},
                                 {"cores", std::thread::hardware_concurrency()},
@@ -121,7 +122,7 @@ ExitCode run_doctor(bool json, bool quick) {
     return ExitCode::ok;
   }
   const auto line = [](const std::string& label, const std::string& text) { fmt::print("{:<14}{}\n", label, text); };
-  line("triarch", fmt::format("0.1.0, {}", build()));
+  line("triarch", fmt::format("{}, {}", kVersion, build()));
   line("processor", fmt::format("{}, {} cores, {} threads used (-t or TRIARCH_THREADS)", processor(),
                                 std::thread::hardware_concurrency(), thread_count()));
   line("instructions", fmt::format("{} (of {}; TRIARCH_ISA forces one)", kernels::name_of(kernels::active_isa()),

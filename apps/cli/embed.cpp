@@ -5,6 +5,7 @@
 
 #include "apps/cli/command.h"
 #include "apps/cli/loaded.h"
+#include "triarch/inference/classify.h"
 #include "triarch/model/names.h"
 
 namespace triarch::cli {
@@ -23,17 +24,26 @@ ExitCode run_embed(const EmbedFlags& o) {
   if (!pooling) fail(ExitCode::usage, "--pooling: expected mean, cls (first) or last, found '{}'", o.pooling);
   options.pooling = *pooling;
   options.normalize = !o.raw;
-  const std::vector<std::string> texts = o.model.plain_texts();
+  const std::vector<Document> texts = o.model.texts();
+  if (o.similarity && texts.size() < 2) {
+    fail(ExitCode::usage, "embed: expected at least two texts for --similarity, found {}", texts.size());
+  }
   const Loaded m = load(o.model);
+  const int64_t longest = longest_text(m.spec());
   std::vector<std::vector<int32_t>> ids;
-  for (const std::string& t : texts) ids.push_back(m.tokenizer.encode(t));
+  for (const Document& t : texts) {
+    ids.push_back(m.tokenizer.encode(t.text));
+    about(t, [&] {
+      if (int64_t(ids.back().size()) <= longest) return;
+      fail(ExitCode::usage, "embed: expected at most {} tokens, which the model reads, found {}; split the text",
+           longest, ids.back().size());
+    });
+  }
   if (options.pooling == Pooling::first && m.spec().family == Family::causal) {
     say("remark", "the first row of a causal decoder sees nothing of the text; take --pooling mean or last");
   }
-  const auto vectors = embed(*m.model, m.specials(), ids, options);
   if (o.similarity) {
-    if (texts.size() < 2)
-      fail(ExitCode::usage, "embed: expected at least two texts for --similarity, found {}", texts.size());
+    const auto vectors = embed(*m.model, m.specials(), ids, options);
     for (size_t i = 0; i < texts.size(); ++i) {
       for (size_t j = i + 1; j < texts.size(); ++j) {
         double dot = 0, a = 0, b = 0;
@@ -44,20 +54,23 @@ ExitCode run_embed(const EmbedFlags& o) {
         }
         const double cosine = a > 0 && b > 0 ? dot / std::sqrt(a * b) : 0;
         if (o.model.json) {
-          print_json({{"a", texts[i]}, {"b", texts[j]}, {"cosine", cosine}});
+          print_json({{"a", texts[i].text}, {"b", texts[j].text}, {"cosine", cosine}});
         } else {
-          fmt::print("{:.4f}\t{}\t{}\n", cosine, shortened(texts[i]), shortened(texts[j]));
+          fmt::print("{:.4f}\t{}\t{}\n", cosine, shortened(texts[i].text), shortened(texts[j].text));
         }
       }
     }
     return ExitCode::ok;
   }
-  for (size_t i = 0; i < texts.size(); ++i) {
-    // Nine digits give a float back exactly.
-    nlohmann::ordered_json vector = nlohmann::ordered_json::array();
-    for (float x : vectors[i]) vector.push_back(std::stod(fmt::format("{:.9g}", x)));
-    print_json({{"text", texts[i]}, {"tokens", ids[i].size()}, {"embedding", vector}});
-  }
+  in_parts(ids, [&](size_t first, size_t count) {
+    const auto vectors = embed(*m.model, m.specials(), std::span(ids).subspan(first, count), options);
+    for (size_t k = 0; k < count; ++k) {
+      // Nine digits give a float back exactly.
+      nlohmann::ordered_json vector = nlohmann::ordered_json::array();
+      for (float x : vectors[k]) vector.push_back(std::stod(fmt::format("{:.9g}", x)));
+      print_json({{"text", texts[first + k].text}, {"tokens", ids[first + k].size()}, {"embedding", vector}});
+    }
+  });
   say("embedded", fmt::format("{} texts as vectors of {}, pooling {}{}", texts.size(), m.spec().width,
                               enum_name(options.pooling), options.normalize ? ", length 1" : ""));
   return ExitCode::ok;

@@ -12,13 +12,22 @@
 namespace triarch::cli {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 struct GenerateFlags {
   ModelFlags model;
+  FieldFlags flags;
   std::string prompt;
   GenerateOptions generate;
   BeamOptions beams;
   int64_t context = 0;
   bool no_echo = false;
+
+  template <class V>
+  void fields(V& v) {
+    v.group("sampling", generate.sampling);
+    v.group("beam", beams);
+  }
 };
 
 constexpr int64_t kSlots = 8;  // sequences at a time
@@ -37,115 +46,184 @@ void print_remark(int64_t tokens, double seconds) {
   say("generated", fmt::format("{} tokens in {:.2f} s, {:.0f} per second", tokens, seconds, double(tokens) / seconds));
 }
 
-// Prints answers, one behind the other: with --json a line each, else with an empty line between them.
+struct Shown {
+  std::string text;
+  Json more;
+};
+
+// Prints the answers to each prompt in the order of the prompts, as soon as none before them is missing: with --json a
+// line each, else with an empty line between them.
 class Printer {
  public:
   // `echo`: the prompt is the answer's beginning.
-  Printer(bool json, bool echo) : json_(json), echo_(echo) {}
-  void operator()(const std::string& prompt, const std::string& text, const nlohmann::ordered_json& more) {
+  Printer(const std::vector<Document>& prompts, bool json, bool echo)
+      : prompts_(prompts), waiting_(prompts.size()), json_(json), echo_(echo) {}
+
+  void operator()(size_t prompt, std::vector<Shown> answers) {
+    waiting_[prompt] = std::move(answers);
+    for (; next_ < waiting_.size() && !waiting_[next_].empty(); waiting_[next_++].clear()) {
+      for (const Shown& a : waiting_[next_]) print(prompts_[next_].text, a);
+    }
+    std::cout.flush();
+  }
+
+ private:
+  void print(const std::string& prompt, const Shown& answer) {
     if (json_) {
-      nlohmann::ordered_json line = {{"prompt", prompt}, {"text", text}};
-      line.update(more);
+      Json line = {{"prompt", prompt}, {"text", answer.text}};
+      line.update(answer.more);
       print_json(line);
     } else {
-      std::cout << (first_ ? "" : "\n") << (echo_ ? prompt : "") << text << "\n";
+      std::cout << (first_ ? "" : "\n") << (echo_ ? prompt : "") << answer.text << "\n";
     }
     first_ = false;
   }
 
- private:
+  const std::vector<Document>& prompts_;
+  std::vector<std::vector<Shown>> waiting_;  // [prompts], empty: not there yet, or printed
+  size_t next_ = 0;
   bool json_, echo_, first_ = true;
 };
 
-ExitCode by_beams(const GenerateFlags& o, const Loaded& m, SuffixFormat manner, bool echo,
-                  const std::vector<std::string>& prompts) {
+// As generate() says it: a text decoded by itself may lose the space before its first word.
+std::string answer_text(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
+  Decoder decoder(tokenizer);
+  std::string text;
+  for (int32_t id : ids) text += decoder.push(id);
+  return text + decoder.finish();
+}
+
+size_t stop_in(const std::string& text, const std::vector<std::string>& stops) {
+  size_t place = text.size();
+  for (const std::string& s : stops) place = std::min(place, text.find(s));
+  return place;
+}
+
+ExitCode by_beams(const GenerateFlags& o, const Loaded& m, Session& session, std::vector<Request> requests,
+                  Printer print) {
+  const std::vector<std::string>& stops = o.generate.stop;
   BeamOptions beams = o.beams;
   beams.n = o.generate.n;
   beams.max_tokens = o.generate.max_tokens;
-  beams.check();
-  std::vector<Request> requests;
-  std::vector<Prompt> asked;
-  for (const std::string& p : prompts) {
-    requests.push_back(continuation(manner, m.specials(), m.tokenizer.encode(p), {}));
+  beams.ignore_eos = o.generate.ignore_eos;
+  beams.vocabulary = m.tokenizer.vocabulary();
+  beams.adjust = requests.front().adjust;  // which depends on the manner alone
+  if (!stops.empty()) {
+    beams.stops = [&](std::span<const int32_t> ids) {
+      const std::string text = answer_text(m.tokenizer, ids);
+      return stop_in(text, stops) < text.size();
+    };
   }
-  for (const Request& r : requests) asked.push_back(r.prompt());
-  SessionOptions session_options;
-  session_options.slots = beams.beams * std::min<int64_t>(int64_t(prompts.size()), 2);
-  session_options.rows = o.context;
-  Session session(*m.model, m.specials(), session_options);
-  Printer print(o.model.json, echo);
+  std::vector<Prompt> prompts;
+  for (const Request& r : requests) prompts.push_back(r.prompt());
   Stopwatch watch;
-  const auto found = beam_search(session, m.specials(), asked, beams);
   int64_t tokens = 0;
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    for (const Beam& b : found[i]) {
+  beam_search(session, m.specials(), prompts, beams, [&](size_t prompt, const std::vector<Beam>& found) {
+    std::vector<Shown> answers;
+    for (const Beam& b : found) {
       tokens += int64_t(b.ids.size());
-      print(prompts[i], m.tokenizer.decode(b.ids),
-            {{"finish_reason", b.ended ? "stop" : "length"},
-             {"tokens", b.ids.size()},
-             {"log_probability", b.log_probability},
-             {"score", b.score}});
+      const std::string text = answer_text(m.tokenizer, b.ids);
+      answers.push_back({text.substr(0, stop_in(text, stops)),
+                         {{"finish_reason", b.ended || b.stopped ? "stop" : "length"},
+                          {"tokens", b.ids.size()},
+                          {"log_probability", b.log_probability},
+                          {"score", b.score}}});
     }
-  }
+    print(prompt, std::move(answers));
+  });
   print_remark(tokens, watch.seconds());
   return ExitCode::ok;
 }
 
-ExitCode run_generate(GenerateFlags o) {
-  std::vector<std::string> prompts;
-  if (!o.prompt.empty()) {
-    prompts = {o.prompt};
-  } else {
-    prompts = o.model.plain_texts();
-    if (prompts.empty()) prompts = {""};  // from the beginning of a text
-  }
-  if (o.generate.max_tokens < 0) o.generate.max_tokens = INT32_MAX;
-  o.generate.check();
-  if (o.beams.beams < 1) fail(ExitCode::usage, "--beams: expected at least 1, found {}", o.beams.beams);
-  const Loaded m = load(o.model);
-  require_generator(m);
-  const SuffixFormat manner = manner_of(m.spec().family, m.objectives);
-  // An encoder-decoder that learnt pairs answers; all else goes on where the prompt ends.
-  const bool echo = !o.no_echo && !o.model.json && !learns(m.objectives, ObjectiveKind::seq2seq);
-  if (o.beams.beams > 1) return by_beams(o, m, manner, echo, prompts);
-
-  SessionOptions session_options;
-  session_options.slots = std::min<int64_t>(kSlots, int64_t(prompts.size()) * o.generate.n);
-  session_options.rows = o.context;
-  Session session(*m.model, m.specials(), session_options);
-  const bool streams = prompts.size() == 1 && o.generate.n == 1 && !o.model.json;
-  std::vector<Request> requests;
-  for (const std::string& p : prompts) {
-    requests.push_back(continuation(manner, m.specials(), m.tokenizer.encode(p), o.generate));
-    session.check({requests.back().source, requests.back().start});
+ExitCode by_sampling(const GenerateFlags& o, const Loaded& m, Session& session, std::vector<Request> requests,
+                     Printer print, const std::string& echoed) {
+  const bool streams = requests.size() == 1 && o.generate.n == 1 && !o.model.json;
+  std::vector<std::vector<Shown>> answers(requests.size(), std::vector<Shown>(size_t(o.generate.n)));
+  std::vector<int64_t> missing(requests.size(), o.generate.n);
+  int64_t tokens = 0;
+  bool full = false;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    requests[i].on_done = [&, i](int64_t choice, const Generation& g) {
+      tokens += int64_t(g.ids.size());
+      full = full || (g.finish == Finish::length && int64_t(g.ids.size()) < o.generate.max_tokens);
+      if (streams) return;
+      Json more = {
+          {"finish_reason", finish_name(g.finish)}, {"tokens", g.ids.size()}, {"log_probability", g.log_probability}};
+      if (o.generate.top > 0) {
+        more["token_scores"] = Json::array();
+        for (size_t t = 0; t < g.ids.size(); ++t) {
+          more["token_scores"].push_back({{"token", m.tokenizer.decode_token(g.ids[t])},
+                                          {"id", g.ids[t]},
+                                          {"log_probability", g.log_probabilities[t]},
+                                          {"top", candidates_json(m.tokenizer, g.top[t])}});
+        }
+      }
+      answers[i][size_t(choice)] = {g.text, std::move(more)};
+      if (--missing[i] == 0) print(i, std::move(answers[i]));
+    };
   }
   if (streams) {
-    if (echo) std::cout << prompts[0] << std::flush;
+    std::cout << echoed << std::flush;
     requests[0].on_text = [](int64_t, std::string_view text) {
       std::cout << text << std::flush;
       return bool(std::cout);
     };
   }
   Stopwatch watch;
-  const auto answers = generate(session, m.tokenizer, std::move(requests));
+  generate(session, m.tokenizer, std::move(requests));
   const double seconds = watch.seconds();
   if (streams) std::cout << std::endl;
-  Printer print(o.model.json, echo);
-  int64_t tokens = 0;
-  bool full = false;
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    for (const Generation& g : answers[i]) {
-      tokens += int64_t(g.ids.size());
-      full = full || (g.finish == Finish::length && int64_t(g.ids.size()) < o.generate.max_tokens);
-      if (streams) continue;
-      print(
-          prompts[i], g.text,
-          {{"finish_reason", finish_name(g.finish)}, {"tokens", g.ids.size()}, {"log_probability", g.log_probability}});
-    }
-  }
   print_remark(tokens, seconds);
   if (full) say("full", fmt::format("the model's context of {} tokens ended the text", session.rows()));
   return ExitCode::ok;
+}
+
+// What would be ignored is refused.
+void check_together(const GenerateFlags& o) {
+  const bool beams = o.beams.beams > 1;
+  for (const Assignment& a : o.flags.assignments()) {
+    if (beams && a.key.starts_with("sampling.")) {
+      fail(ExitCode::usage,
+           "generate: --beams looks for the likeliest answer, and {} is for sampling; give one of them", a.source);
+    }
+    if (!beams && a.key.starts_with("beam.") && a.key != "beam.beams") {
+      fail(ExitCode::usage, "generate: {} is for beam search; give --beams 4, too", a.source);
+    }
+  }
+  if (o.generate.top > 0 && (beams || !o.model.json)) {
+    fail(ExitCode::usage, "generate: --logprobs goes with --json, and not with --beams; {}",
+         beams ? "leave one of them out" : "add --json");
+  }
+}
+
+ExitCode run_generate(GenerateFlags o) {
+  for (const Assignment& a : o.flags.assignments()) set_field(o, a.key, a.value, a.source);
+  std::vector<Document> prompts;
+  if (o.prompt.empty()) prompts = o.model.texts();
+  if (prompts.empty()) prompts.push_back({o.prompt, "", false, ""});  // or from the beginning of a text
+  if (o.generate.max_tokens < 0) o.generate.max_tokens = INT32_MAX;
+  o.generate.check();
+  o.beams.check();
+  check_together(o);
+  const Loaded m = load(o.model);
+  require_generator(m);
+  const SuffixFormat manner = manner_of(m.spec().family, m.objectives);
+  // An encoder-decoder that learnt pairs answers; all else goes on where the prompt ends.
+  const bool echo = !o.no_echo && !o.model.json && !learns(m.objectives, ObjectiveKind::seq2seq);
+  const bool beams = o.beams.beams > 1;
+  SessionOptions session_options;
+  session_options.slots = beams ? o.beams.beams * std::min<int64_t>(2, int64_t(prompts.size()))
+                                : std::min<int64_t>(kSlots, int64_t(prompts.size()) * o.generate.n);
+  session_options.rows = o.context;
+  Session session(*m.model, m.specials(), session_options);
+  std::vector<Request> requests;
+  for (const Document& p : prompts) {
+    requests.push_back(continuation(manner, m.specials(), m.tokenizer.encode(p.text), o.generate));
+    about(p, [&] { session.check(requests.back().prompt()); });
+  }
+  Printer print(prompts, o.model.json, echo);
+  if (beams) return by_beams(o, m, session, std::move(requests), std::move(print));
+  return by_sampling(o, m, session, std::move(requests), std::move(print), echo ? prompts[0].text : "");
 }
 
 }  // namespace
@@ -156,38 +234,27 @@ Action declare_generate(Arguments& app) {
   o->generate.sampling.top_p = 0.95;
   o->beams.beams = 1;
   o->model.declare(app, "[PROMPT]");
-  SamplingOptions& s = o->generate.sampling;
   app.add_option("-p,--prompt", o->prompt, "the prompt, instead of behind the model").type_name("TEXT");
   app.add_option("-n,--n-predict,--max-tokens", o->generate.max_tokens,
                  "most tokens to generate; -1: until the context is full")
       .capture_default_str();
   app.add_option("-c,--ctx-size", o->context, "most tokens of prompt and answer; 0: what the model was made for");
-  const char* sampling = "Sampling";
-  app.add_option("--temp,--temperature", s.temperature, "0: always the most likely token; above 1: more varied")
-      .capture_default_str()
-      .group(sampling);
-  app.add_option("--top-k", s.top_k, "among the k most likely tokens; 0: all").capture_default_str().group(sampling);
-  app.add_option("--top-p", s.top_p, "among the fewest tokens that together have this probability; 1: all")
-      .capture_default_str()
-      .group(sampling);
-  app.add_option("--min-p", s.min_p, "among tokens with at least this share of the largest probability; 0: all")
-      .capture_default_str()
-      .group(sampling);
-  app.add_option("--repeat-penalty,--repetition-penalty", s.repetition_penalty,
-                 "above 1: tokens seen before become less likely")
-      .capture_default_str()
-      .group(sampling);
-  app.add_option("-s,--seed", s.seed, "the same seed gives the same text").capture_default_str().group(sampling);
   app.add_option("--count", o->generate.n, "answers per prompt").capture_default_str();
   app.add_option("--stop", o->generate.stop, "end before this text; may be given several times")
       .one_value()
       .type_name("TEXT");
   app.add_flag("--ignore-eos", o->generate.ignore_eos, "go on behind the end of a text");
-  app.add_option("--beams", o->beams.beams, "beam search with this many beams, instead of sampling")
-      .capture_default_str();
-  app.add_option("--length-penalty", o->beams.length_penalty, "beams are ranked by log p / tokens^this")
-      .capture_default_str();
   app.add_flag("--no-echo,--no-display-prompt", o->no_echo, "print the answers alone");
+  app.add_option("--logprobs", o->generate.top, "with --json: every token's log-probability, and so many likely ones");
+  app.add_option("-s,--seed", o->generate.sampling.seed, "the same seed gives the same text")
+      .capture_default_str()
+      .group("Sampling");
+  std::vector<Field> fields = flatten(fields_of(*o));
+  std::erase_if(fields, [](const Field& f) { return f.name == "sampling.seed"; });  // it has a short name, too
+  std::set<std::string> usual;
+  for (const Field& f : fields) usual.insert(f.name);
+  o->flags.declare(app, fields, {{"temp", "sampling.temperature"}, {"repeat_penalty", "sampling.repetition_penalty"}},
+                   usual);
   app.footer(
       "Examples:\n"
       "  triarch generate runs/emma-causal-0001 \"It was \" --temp 0.7\n"

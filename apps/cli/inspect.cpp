@@ -117,8 +117,7 @@ ExitCode run_inspect(const InspectFlags& o) {
                             human_count(r.value("tokens", 0.0)), human_count(r.value("flops", 0.0)),
                             human_duration(r.value("seconds", 0.0)), r.value("precision", ""),
                             r.value("instruction_set", "")));
-    const Json& c = state.contains("counters") ? state["counters"] : Json();
-    const double held_out = c.is_object() ? c.value("last_validation", 0.0) : 0.0;
+    const double held_out = r.value("last_validation", 0.0);
     if (held_out > 0) line("held out", fmt::format("{:.4f} nats per target", held_out));
   }
   for (size_t i = 0; i < changed.size(); ++i)
@@ -141,7 +140,8 @@ Action declare_inspect(Arguments& app) {
   app.add_flag("--parameters", o->parameters, "also every parameter: shape, mean, standard deviation");
   app.add_flag("--spec", o->spec, "print the whole specification as YAML instead");
   app.footer(
-      "Every file is checked against the checkpoint's manifest. Examples:\n"
+      "What is read is checked against the checkpoint's manifest; of the optimizer's moments only the length. "
+      "Examples:\n"
       "  triarch inspect runs/emma-causal-0001 --parameters\n"
       "  triarch inspect runs/emma-causal-0001/checkpoint-400 --json");
   return [o] { return run_inspect(*o); };

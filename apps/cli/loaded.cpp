@@ -3,15 +3,16 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
 
 #include "triarch/base/error.h"
+#include "triarch/base/files.h"
 #include "triarch/base/utf8.h"
 #include "triarch/checkpoint/checkpoint.h"
-#include "triarch/data/corpus.h"
+#include "triarch/data/text_file.h"
+#include "triarch/inference/fill.h"
 #include "triarch/inference/load.h"
 #include "triarch/train/config.h"
 
@@ -19,11 +20,10 @@ namespace triarch::cli {
 
 void ModelFlags::declare(Arguments& app, const std::string& texts) {
   noun_ = texts;
-  app.add_option("MODEL", first_, "a trained model: a run's folder or a checkpoint").type_name("");
+  app.add_option("MODEL", first_, "a trained model: a run's folder or a checkpoint");
   if (!texts.empty())
     app.add_option(texts[0] == '[' ? texts.substr(1, texts.size() - 2) : texts, rest_,
-                   "one or more; or --file, or lines on standard input")
-        .type_name("");
+                   "one or more; or --file, or lines on standard input");
   app.add_option("-m,--model", flag_, "the model, instead of as first argument").type_name("PATH").group("General");
   if (!texts.empty()) {
     app.add_option("-f,--file", file_,
@@ -47,36 +47,25 @@ std::string ModelFlags::model() const {
   return name;
 }
 
-std::vector<ModelFlags::Text> ModelFlags::texts(bool whole_files) const {
+ReadOptions ModelFlags::read_options(DocumentBreak breaks) const {
+  return {.breaks = breaks, .input_field = input_field_, .target_field = target_field_};
+}
+
+std::vector<Document> ModelFlags::texts(bool whole_files) const {
   model();
-  std::vector<Text> out;
-  if (!flag_.empty() && !first_.empty()) out.push_back({first_, "", false});
-  for (const std::string& t : rest_) out.push_back({t, "", false});
+  std::vector<Document> out;
+  if (!flag_.empty() && !first_.empty()) out.push_back({first_, "", false, ""});
+  for (const std::string& t : rest_) out.push_back({t, "", false, ""});
+  for (size_t i = 0; i < out.size() && out.size() > 1; ++i) out[i].source = fmt::format("text {}", i + 1);
   if (!out.empty() && !file_.empty()) {
     fail(ExitCode::usage, "expected texts on the command line or in --file, found both");
   }
-  const auto add_lines = [&](const std::string& all) {
-    for (size_t begin = 0; begin < all.size();) {
-      const size_t end = std::min(all.find('\n', begin), all.size());
-      if (end > begin) out.push_back({all.substr(begin, end - begin), "", false});
-      begin = end + 1;
-    }
-  };
+  const ReadOptions options = read_options(whole_files ? DocumentBreak::automatic : DocumentBreak::line);
   if (file_ == "-" || (out.empty() && file_.empty() && !isatty(0))) {
     const std::string all((std::istreambuf_iterator<char>(std::cin)), {});
-    if (whole_files && !all.empty()) {
-      out.push_back({all, "", false});
-    } else {
-      add_lines(all);
-    }
+    if (!is_blank(all)) out = read_documents(all, "standard input", options);
   } else if (!file_.empty()) {
-    ReadOptions options;
-    options.breaks = whole_files ? DocumentBreak::automatic : DocumentBreak::line;
-    options.input_field = input_field_;
-    options.target_field = target_field_;
-    for (Document& d : read_corpus({file_}, options).documents) {
-      out.push_back({std::move(d.text), std::move(d.target), d.pair});
-    }
+    out = std::move(read_corpus({file_}, options).documents);
   }
   if (out.empty() && noun_[0] != '[') {
     fail(ExitCode::usage, "expected a {} behind the model, in --file, or on standard input; found none", noun_);
@@ -86,7 +75,7 @@ std::vector<ModelFlags::Text> ModelFlags::texts(bool whole_files) const {
 
 std::vector<std::string> ModelFlags::plain_texts(bool whole_files) const {
   std::vector<std::string> out;
-  for (Text& t : texts(whole_files)) out.push_back(std::move(t.text));
+  for (Document& t : texts(whole_files)) out.push_back(std::move(t.text));
   return out;
 }
 
@@ -104,10 +93,21 @@ Loaded load(const ModelFlags& flags) {
   if (std::filesystem::exists(out.folder / checkpoint_file::config)) {
     TrainConfig config;
     load_yaml(out.folder / checkpoint_file::config, config);
-    out.objectives = config.objectives;
-    for (const PhaseConfig& p : config.phases) {
-      if (!p.objectives.empty()) out.objectives = p.objectives;
+    // A checkpoint may be from before the last phase.
+    int64_t phases = int64_t(config.phases.size());
+    if (const auto path = out.folder / checkpoint_file::state; std::filesystem::exists(path)) {
+      const auto state = nlohmann::json::parse(read_file(path, "load model"), nullptr, false);
+      if (state.is_object()) phases = state.value("phase", phases);
     }
+    out.objectives = objectives_at(config, phases);
+  }
+  return out;
+}
+
+std::vector<ObjectiveSpec> objectives_at(const TrainConfig& config, int64_t phases) {
+  std::vector<ObjectiveSpec> out = config.objectives;
+  for (size_t i = 0; i < config.phases.size() && int64_t(i) < phases; ++i) {
+    if (!config.phases[i].objectives.empty()) out = config.phases[i].objectives;
   }
   return out;
 }
@@ -135,22 +135,42 @@ Request continuation(SuffixFormat manner, const Specials& specials, std::vector<
   r.source = std::move(item.context);
   r.start = std::move(item.start);
   r.options = std::move(options);
-  if (manner == SuffixFormat::span) {
-    // The next sentinel would begin another span: the answer ends there. One without a token would be none.
-    r.options.sentinels = true;
-    r.adjust = [specials](std::span<double> logits, std::span<const int32_t> answer) {
-      double& end = logits[size_t(specials.eos)];
-      end = answer.empty() ? -HUGE_VAL : std::max(end, logits[size_t(specials.sentinel(1))]);
-      for (int32_t i = 0; i < specials.sentinels; ++i) logits[size_t(specials.sentinel(i))] = -HUGE_VAL;
-    };
-  }
+  if (manner == SuffixFormat::span) answer_in_spans(r, specials, 1, false);
   return r;
+}
+
+void in_parts(const std::vector<std::vector<int32_t>>& texts, const std::function<void(size_t, size_t)>& f) {
+  constexpr size_t kTokens = 32'768;
+  for (size_t first = 0, end = 0; first < texts.size(); first = end) {
+    for (size_t tokens = 0; end < texts.size() && tokens < kTokens; ++end) tokens += texts[end].size() + 1;
+    f(first, end - first);
+    std::cout.flush();
+    std::fflush(stdout);
+  }
+}
+
+void Unknown::add(const std::string& name) {
+  ++count_;
+  names_.insert("'" + name + "'");
+}
+void Unknown::say_of(const std::string& what) const {
+  if (count_ == 0) return;
+  say("unknown", fmt::format("{} {} have labels that the model does not know, and count as wrong: {}", count_, what,
+                             shortened(fmt::format("{}", fmt::join(names_, ", ")))));
 }
 
 void say(const std::string& label, const std::string& text) { fmt::print(stderr, "{:<10}{}\n", label, text); }
 
 void print_json(const nlohmann::ordered_json& value) {
   std::cout << value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
+}
+
+nlohmann::ordered_json candidates_json(const Tokenizer& tokenizer, const std::vector<Candidate>& candidates) {
+  auto out = nlohmann::ordered_json::array();
+  for (const Candidate& c : candidates) {
+    out.push_back({{"token", tokenizer.decode_token(c.id)}, {"id", c.id}, {"probability", c.probability}});
+  }
+  return out;
 }
 
 std::string visible(const std::string& text) {

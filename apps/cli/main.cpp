@@ -4,12 +4,14 @@
 #include <cstdio>
 #include <cstring>
 #include <iostream>
+#include <memory>
 #include <new>
 #include <string_view>
 #include <utility>
 
 #include "apps/cli/command.h"
 #include "triarch/base/threads.h"
+#include "triarch/base/version.h"
 
 namespace triarch::cli {
 namespace {
@@ -67,13 +69,37 @@ std::vector<std::string> flags_of(const CLI::App& app) {
   return names;
 }
 
+// Help of at most 100 columns; dots only where several values may stand.
+class Help : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override {
+    std::string text = Formatter::make_option_opts(option);
+    const bool dots = text.ends_with(" ...");
+    if (option->get_positional()) return dots ? " ..." : "";
+    if (dots && !option->get_allow_extra_args()) text.resize(text.size() - 4);
+    return text;
+  }
+  std::string make_option_desc(const CLI::Option* option) const override {
+    const size_t width = 100 - get_column_width();
+    std::string out = Formatter::make_option_desc(option);
+    for (size_t begin = 0; out.size() - begin > width;) {
+      const size_t space = out.rfind(' ', begin + width);
+      if (space == std::string::npos || space <= begin) break;
+      out[space] = '\n';
+      begin = space + 1;
+    }
+    return out;
+  }
+};
+
 int run(int count, char** values) {
   CLI::App app{
       "triarch: every family of transformer language model, trained, compared and run by one program.\n"
       "Start with `triarch compare my.txt`, or `triarch train my.txt`."};
   app.name("triarch");
+  app.formatter(std::make_shared<Help>());
   app.require_subcommand(0, 1);
-  app.set_version_flag("--version", "triarch 0.1.0");
+  app.set_version_flag("--version", std::string("triarch ") + kVersion);
   int threads = 0;
   std::vector<std::string> given;
   for (int i = 1; i < count; ++i) given.push_back(with_dashes(values[i]));
@@ -82,6 +108,7 @@ int run(int count, char** values) {
   std::vector<Action> actions;
   for (const Verb& verb : kVerbs) {
     CLI::App* sub = app.add_subcommand(verb.name, verb.summary);
+    sub->get_help_ptr()->group("General");
     Arguments arguments_of_verb(*sub, helps_all);
     arguments_of_verb.add_option("-t,--threads", threads, "threads; default: all cores this process may use")
         .group("General");

@@ -80,23 +80,24 @@ std::string repaired(Session& session, const Tokenizer& tokenizer, const Ids& id
 
 }  // namespace
 
-std::function<std::string(Model&, const RunCounters&)> sampler(const Run& run) {
-  return [&run](Model& model, const RunCounters&) -> std::string {
+std::function<std::string(Model&)> sampler(const Run& run) {
+  return [&run](Model& model) -> std::string {
     const RunData& data = run.data();
     const Tokenizer& tokenizer = data.tokenizer;
-    const std::vector<ObjectiveSpec>& objectives = run.config().objectives;
+    const std::vector<ObjectiveSpec> objectives = objectives_at(run.config(), run.phase());
     if (!data.labels.empty()) return labelled(model, data, objectives);
     const TokenizedCorpus& corpus = data.validation;
     const size_t d = size_t(shown_document(corpus));
     const auto begin = corpus.ids.begin() + ptrdiff_t(corpus.begins[d]);
     const size_t length = size_t(corpus.begins[d + 1] - corpus.begins[d]);
-    const Ids ids(begin, begin + ptrdiff_t(std::min(length, kShown)));
+    const size_t room = size_t(session_rows(model.spec()) / 4);  // for it, its copy and an answer
+    const Ids ids(begin, begin + ptrdiff_t(std::min({length, kShown, room})));
     const bool pairs = learns(objectives, ObjectiveKind::seq2seq);
     if (ids.size() < (pairs ? 1 : 4)) return {};
     if (!model.spec().has_decoder()) return filled(model, tokenizer, ids);
 
     SessionOptions options;
-    options.rows = 4 * int64_t(kShown) + kContinued;
+    options.rows = std::min(4 * int64_t(kShown) + kContinued, session_rows(model.spec()));
     Session session(model, tokenizer.specials(), options);
     if (learns(objectives, ObjectiveKind::span_corruption)) return repaired(session, tokenizer, ids, -1);
     GenerateOptions generate_options;

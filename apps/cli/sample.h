@@ -11,6 +11,6 @@ namespace triarch::cli {
 // For RunEvents::sample. From the beginning of the held-out text: a continuation by a model that generates, filled
 // masks by an encoder, repaired spans by one that learns span corruption; a class or tags where these are learnt.
 // Sampled with a fixed seed. `run` must outlive it.
-std::function<std::string(Model&, const RunCounters&)> sampler(const Run& run);
+std::function<std::string(Model&)> sampler(const Run& run);
 
 }  // namespace triarch::cli

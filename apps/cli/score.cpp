@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numbers>
 
 #include "apps/cli/command.h"
 #include "apps/cli/loaded.h"
@@ -78,13 +79,7 @@ ExitCode run_score(const ScoreFlags& o) {
                      {"id", items[i].continuation[t]},
                      {"log_probability", s.log_probabilities[t]},
                      {"best", m.tokenizer.decode_token(s.best[t])}};
-        if (o.top > 0) {
-          line["top"] = Json::array();
-          for (const Candidate& c : s.top[t]) {
-            line["top"].push_back(
-                {{"token", m.tokenizer.decode_token(c.id)}, {"id", c.id}, {"probability", c.probability}});
-          }
-        }
+        if (o.top > 0) line["top"] = candidates_json(m.tokenizer, s.top[t]);
         lines.push_back(std::move(line));
       }
     }

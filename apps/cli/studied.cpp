@@ -70,7 +70,8 @@ bool train(const StudyOptions& o, Studied& s) {
 
 std::optional<Studied> studied(const StudyOptions& o) {
   if (!o.models.empty() && o.text.empty()) {
-    fail(ExitCode::usage, "study: expected --text, a file that the models are shown, or '-' and a text, found none");
+    fail(ExitCode::usage,
+         "study: expected --text, with a file that the models are shown, or the text itself, found none");
   }
   Studied s;
   for (const std::string& folder : o.models) {

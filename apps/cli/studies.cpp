@@ -179,7 +179,7 @@ const Study kStudies[] = {
 // What was asked, as a command: everything that is not its default.
 std::string command_of(const StudyOptions& o) {
   std::string out = "triarch study " + o.name;
-  for (const std::string& m : o.models) out += " " + m;
+  for (const std::string& m : o.models) out += " " + shell_word(m);
   const StudyOptions usual;
   const std::vector<Field> asked = fields_of(const_cast<StudyOptions&>(o));
   const std::vector<Field> defaults = fields_of(const_cast<StudyOptions&>(usual));
@@ -187,7 +187,7 @@ std::string command_of(const StudyOptions& o) {
     const Field& f = asked[i];
     if (f.kind() != Field::Kind::scalar || f.name == "name" || f.print() == defaults[i].print()) continue;
     out += " --" + f.name;
-    if (f.print() != "true") out += f.quoted() ? fmt::format(" '{}'", f.print()) : " " + f.print();
+    if (f.print() != "true") out += " " + shell_word(f.print());
   }
   return out;
 }
@@ -211,7 +211,16 @@ std::optional<StudyReport> perform(const StudyOptions& options, const StudyWork&
   std::error_code error;
   std::filesystem::create_directories(work.folder, error);
   require(!error, "study: could not make the folder '{}': {}", work.folder.string(), error.message());
-  write_file(work.folder / "config.yaml", to_yaml(options), "study");
+  const std::filesystem::path config = work.folder / "config.yaml";
+  if (std::filesystem::exists(config)) {
+    StudyOptions begun;
+    load_yaml(config, begun);
+    if (to_yaml(begun) != to_yaml(options)) {
+      fail(ExitCode::usage, "study: '{}' holds what `{}` found, not `{}`; take another --output-dir",
+           work.folder.string(), command_of(begun), command_of(options));
+    }
+  }
+  write_file(config, to_yaml(options), "study");
   std::optional<StudyReport> report = study.run(options, work);
   if (!report) return std::nullopt;
   report->command = command_of(options);

@@ -6,6 +6,7 @@
 
 #include "apps/cli/command.h"
 #include "apps/cli/studies.h"
+#include "triarch/base/files.h"
 #include "triarch/base/human.h"
 #include "triarch/base/signals.h"
 #include "triarch/base/threads.h"
@@ -24,12 +25,6 @@ struct StudyFlags {
   bool json = false;
 };
 
-fs::path new_folder(const std::string& name) {
-  fs::path folder;
-  for (int n = 1; n == 1 || fs::exists(folder); ++n) folder = fmt::format("runs/study-{}-{:04}", name, n);
-  return folder;
-}
-
 ExitCode run_study(const StudyFlags& f) {
   StudyOptions o = f.options;
   StudyWork work;
@@ -44,7 +39,7 @@ ExitCode run_study(const StudyFlags& f) {
   }
   study_of(o.name);
   if (o.tokens < 0) fail(ExitCode::usage, "study: expected a positive number of --tokens, found {}", o.tokens);
-  if (work.folder.empty()) work.folder = new_folder(o.name);
+  if (work.folder.empty()) work.folder = new_folder("runs/study-" + o.name, "study");
   work.jobs = f.jobs > 0 ? f.jobs : thread_count();
   work.say = say;
   std::unique_ptr<Progress> line;
@@ -81,8 +76,8 @@ Action declare_study(Arguments& app) {
   for (const Study& s : studies())
     about += fmt::format("  {:<18}{} (about {})\n", s.name, s.about, human_duration(60 * s.minutes));
   app.footer(about);
-  app.add_option("name", o.name, "which one: see below");
-  app.add_option("models", o.models,
+  app.add_option("NAME", o.name, "which one: see below");
+  app.add_option("MODEL", o.models,
                  "folders of models; none: small ones are trained on the built-in world first. reasons: folders of "
                  "studies and of a comparison");
   app.add_option("--text", o.text, "what models are shown or learn from: a file, or the text itself");

@@ -44,7 +44,7 @@ ExitCode train(const TokenizeFlags& o) {
   }
   options.kind = *kind;
   options.vocabulary = o.vocabulary;
-  const Corpus corpus = read_corpus(o.train);
+  const Corpus corpus = read_corpus(o.train, o.flags.read_options());
   std::vector<std::string_view> texts;
   for (const Document& d : corpus.documents) {
     texts.push_back(d.text);

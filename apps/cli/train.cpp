@@ -12,10 +12,8 @@
 #include "apps/cli/sample.h"
 #include "triarch/base/human.h"
 #include "triarch/base/signals.h"
-#include "triarch/checkpoint/checkpoint.h"
 #include "triarch/checkpoint/weights.h"
 #include "triarch/inference/load.h"
-#include "triarch/kernels/isa.h"
 #include "triarch/train/progress.h"
 #include "triarch/train/run.h"
 
@@ -52,7 +50,14 @@ void print_run(Run& run) {
                                               c.optimizer.muon_learning_rate, c.optimizer.learning_rate)
                                 : fmt::format("learning rate {:g}", c.optimizer.learning_rate);
   say("learns", fmt::format("{}, {} {}, {}, {}", objectives, enum_name(c.optimizer.kind), enum_name(c.schedule.kind),
-                            rates, triarch::resolve(c.precision) == Precision::bfloat16() ? "bfloat16" : "float32"));
+                            rates, name_of(triarch::resolve(c.precision).operand)));
+  if (!d.skipped.empty()) {
+    const std::vector<std::string> shown(d.skipped.begin(),
+                                         d.skipped.begin() + std::min<ptrdiff_t>(3, std::ssize(d.skipped)));
+    say("skipped", fmt::format("{} of other kinds, or hidden, in the given folders: {}{}",
+                               d.skipped.size() == 1 ? "a file" : fmt::format("{} files", d.skipped.size()),
+                               fmt::join(shown, ", "), shown.size() < d.skipped.size() ? " ..." : ""));
+  }
 }
 
 void print_plan(const RunPlan& p) {
@@ -70,12 +75,15 @@ ObjectiveKind first_kind(const TrainConfig& c) {
 ExitCode train(const TrainFlags& o) {
   std::unique_ptr<Run> run;
   if (!o.resume.empty()) {
-    if (!o.inputs.empty() || !o.init_from.empty()) {
-      fail(ExitCode::usage, "train: --resume goes on with the run's own texts; leave out '{}'",
-           o.inputs.empty() ? o.init_from : o.inputs.front());
+    for (const auto* given : {&o.inputs, &o.files}) {
+      if (given->empty()) continue;
+      fail(ExitCode::usage, "train: --resume goes on with the run's own texts and settings; leave out '{}'",
+           given->front());
     }
-    StoredRun stored = read_run(o.resume);
-    assign(stored.config, o.flags.assignments());
+    if (!o.init_from.empty()) {
+      fail(ExitCode::usage, "train: --resume goes on with the run's own model; leave out '{}'", o.init_from);
+    }
+    const StoredRun stored = read_run(o.resume, o.flags.assignments());
     const Tokenizer tokenizer = Tokenizer::load(stored.checkpoint / model_file::tokenizer);
     RunData data = prepare_data(stored.config.data, stored.config.seed, first_kind(stored.config), &tokenizer,
                                 stored.config.model.labels);
@@ -94,12 +102,14 @@ ExitCode train(const TrainFlags& o) {
     // The settings of an earlier run make a new one.
     const bool named =
         std::ranges::any_of(assignments, [](const Assignment& a) { return same_key(a.key, "output_dir"); });
-    if (!named && !config.output_dir.empty() && newest_checkpoint(config.output_dir)) {
-      say("remark", fmt::format("'{}' holds the run of these settings; the new one goes to a folder of its own",
+    std::error_code none;
+    if (!named && !config.output_dir.empty() && !std::filesystem::is_empty(config.output_dir, none) && !none) {
+      say("remark", fmt::format("'{}' is not empty: the new run of these settings goes to a folder of its own",
                                 config.output_dir));
       config.output_dir.clear();
     }
-    // As absolute paths, so that a run can be resumed from any folder.
+    // In place of those of the files; as absolute paths, so that a run can be resumed from any folder.
+    if (!o.inputs.empty()) config.data.inputs.clear();
     for (const std::string& input : o.inputs) config.data.inputs.push_back(std::filesystem::absolute(input).string());
     std::optional<Tokenizer> known;
     if (!config.init_from.empty()) known = Tokenizer::load(open_model(config.init_from) / model_file::tokenizer);
@@ -114,6 +124,11 @@ ExitCode train(const TrainFlags& o) {
   }
   if (o.dump_config) std::cout << to_yaml(run->config());
   if (o.dump_config || o.dry_run) return ExitCode::ok;
+  if (!finished) {
+    const std::string remark = run->begin();
+    say("folder", run->folder().string());
+    if (!remark.empty()) say("remark", remark);
+  }
 
   Progress line(run->config().budget.steps);
   RunEvents events;
@@ -160,14 +175,28 @@ ExitCode train(const TrainFlags& o) {
   }
   say(finished ? "run" : "saved", fmt::format("{} ({} steps, {})", run->folder().string(), run->counters().step,
                                               human_duration(run->counters().seconds)));
+  const RunCounters& c = run->counters();
+  if (c.best_step > 0 && c.best_step != c.step) {
+    say("best", fmt::format("{} has the lowest held-out loss, {:.4f}; give that folder in place of the run's",
+                            (run->folder() / fmt::format("checkpoint-{}", c.best_step)).string(), c.best_validation));
+  }
+  if (run->truncated() > 0) {
+    say("remark",
+        fmt::format("examples longer than --context {} were cut: {}", run->config().context, run->truncated()));
+  }
   if (o.json) {
     const Evaluation& e = run->result();
-    std::cout << fmt::format(
-        "{{\"run\": \"{}\", \"steps\": {}, \"tokens\": {}, \"flops\": {:.6g}, \"seconds\": {:.3f}, \"loss\": {:.6f}, "
-        "\"unigram_entropy\": {:.6f}, \"bits_per_byte\": {}, \"accuracy\": {:.6f}, \"majority\": {:.6f}}}\n",
-        run->folder().string(), run->counters().step, run->counters().tokens, run->counters().flops,
-        run->counters().seconds, e.tally.mean_nll(), e.unigram_entropy,
-        has_bits(e) ? fmt::format("{:.6f}", e.tally.bits_per_byte()) : "null", e.accuracy(), e.majority);
+    print_json({{"run", run->folder().string()},
+                {"steps", c.step},
+                {"tokens", c.tokens},
+                {"flops", c.flops},
+                {"seconds", c.seconds},
+                {"loss", e.tally.mean_nll()},
+                {"unigram_entropy", e.unigram_entropy},
+                {"bits_per_byte", has_bits(e) ? nlohmann::ordered_json(e.tally.bits_per_byte()) : nullptr},
+                {"accuracy", e.accuracy()},
+                {"majority", e.majority},
+                {"best_step", c.best_step}});
   }
   return ExitCode::ok;
 }
@@ -177,9 +206,10 @@ ExitCode train(const TrainFlags& o) {
 Action declare_training(Arguments& app, bool finetune) {
   auto o = std::make_shared<TrainFlags>();
   if (finetune) app.add_option("MODEL", o->init_from, "the model to start from: a run's folder or a checkpoint");
-  app.add_option("inputs", o->inputs, "texts: .txt, .jsonl, .tsv, folders or globs, also .gz and .zst");
+  app.add_option("INPUT", o->inputs, "texts: .txt, .jsonl, .tsv, folders or globs, also .gz and .zst");
   app.add_option("-c,--config", o->files, "YAML files of the fields below, later over earlier").group("General");
-  app.add_option("--resume,--resume-from-checkpoint", o->resume, "go on with a run: its folder or a checkpoint")
+  app.add_option("--resume,--resume-from-checkpoint", o->resume,
+                 "go on with a run: its folder, or a checkpoint, whose later ones are moved aside")
       .group("General");
   app.add_flag("--dry-run", o->dry_run, "print the plan and stop").group("General");
   app.add_flag("--dump-config", o->dump_config, "print the resolved configuration and stop").group("General");

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -186,6 +187,16 @@ TEST(Fields, JsonComesBack) {
   EXPECT_EQ(wrong("{\"decoder\": {\"layers\": [1]}}"),
             "state: decoder.layers: expected an integer (5000, 500k, 5M), found [1]");
   EXPECT_NE(wrong("{\"seed\": 1").find("state: expected JSON"), std::string::npos);
+}
+
+TEST(Fields, WhatIsNoNumberIsNullInJson) {
+  Config c, d;
+  c.learning_rate = std::numeric_limits<double>::quiet_NaN();
+  c.mixture = {{"a", std::numeric_limits<double>::infinity()}};
+  EXPECT_TRUE(nlohmann::json::parse(to_json(c))["learning_rate"].is_null());
+  parse_json(to_json(c), "state", d);
+  EXPECT_TRUE(std::isnan(d.learning_rate));
+  EXPECT_TRUE(std::isnan(d.mixture.at(0).weight));
 }
 
 TEST(Fields, MistakesAreNamedWithTheirPlace) {

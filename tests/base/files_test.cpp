@@ -137,13 +137,60 @@ TEST_F(Files, AReallyFullDisk) {
   ::umount(disk.c_str());
 }
 
-TEST_F(Files, LeftoversGo) {
-  std::ofstream(folder_ / "f.tmp-123") << "x";
-  fs::create_directories(folder_ / "checkpoint-7.tmp-9" / "inner");
-  std::ofstream(folder_ / "keep.txt") << "x";
+TEST_F(Files, LeftoversGoAndNothingElse) {
+  std::ofstream(folder_ / "f.tmp-123-0123abcd") << "x";
+  fs::create_directories(folder_ / "checkpoint-7.tmp-9-00000000" / "inner");
+  for (const char* mine : {"keep.txt", "notes.tmp-", "notes.tmp-3", "a.tmp-x-0123abcd", "b.tmp-3-0123abcd.txt"}) {
+    std::ofstream(folder_ / mine) << "x";
+  }
   EXPECT_EQ(remove_leftovers(folder_), 2);
-  EXPECT_EQ(entries(), 1);
+  EXPECT_EQ(entries(), 5);
   EXPECT_EQ(remove_leftovers(folder_ / "none"), 0);
+  // What is really left over.
+  const pid_t child = ::fork();
+  if (child == 0) {
+    AtomicFile file(folder_ / "f", "save");
+    AtomicFolder folder(folder_ / "g", "save");
+    ::_exit(0);
+  }
+  int status;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(entries(), 7);
+  EXPECT_EQ(remove_leftovers(folder_), 2);
+}
+
+// As from two containers, whose process numbers are the same.
+TEST_F(Files, TwoWritersDoNotMix) {
+  AtomicFile one(folder_ / "f", "save"), two(folder_ / "f", "save");
+  one.write(bytes_of(100000, 1));
+  two.write(bytes_of(70000, 2));
+  one.commit();
+  EXPECT_EQ(read_file(folder_ / "f", "load"), bytes_of(100000, 1));
+  two.commit();
+  EXPECT_EQ(read_file(folder_ / "f", "load"), bytes_of(70000, 2));
+  AtomicFolder first(folder_ / "g", "save"), second(folder_ / "g", "save");
+  EXPECT_NE(first.path(), second.path());
+}
+
+TEST_F(Files, NewFoldersAreOnesOwn) {
+  const std::string prefix = (folder_ / "runs" / "emma").string();
+  EXPECT_EQ(new_folder(prefix, "train"), prefix + "-0001");
+  EXPECT_EQ(new_folder(prefix, "train"), prefix + "-0002");
+  std::ofstream(prefix + "-0003") << "x";
+  EXPECT_EQ(new_folder(prefix, "train"), prefix + "-0004");
+  EXPECT_NE(refusal([&] { new_folder("/proc/emma", "train"); }).find("train: cannot create the folder '/proc/emma-"),
+            std::string::npos);
+  // Many at once: none is given twice.
+  for (int i = 0; i < 8; ++i) {
+    if (::fork() == 0) {
+      for (int n = 0; n < 20; ++n) std::ofstream(new_folder((folder_ / "many").string(), "train") / "mine") << "x";
+      ::_exit(0);
+    }
+  }
+  int status = 0;
+  while (::wait(&status) > 0) EXPECT_EQ(status, 0);
+  EXPECT_TRUE(fs::exists(folder_ / "many-0160" / "mine"));
+  EXPECT_FALSE(fs::exists(folder_ / "many-0161"));
 }
 
 TEST_F(Files, OneProcessHoldsAFolder) {

@@ -55,6 +55,12 @@ TEST(Memory, GrowsWithUse) {
   EXPECT_GT(peak_memory(), before + (32 << 20)) << block.back();
 }
 
+TEST(Human, WordsOfAShell) {
+  EXPECT_EQ(shell_word("runs/a-1.txt"), "runs/a-1.txt");
+  EXPECT_EQ(shell_word("my text's.txt"), "'my text'\\''s.txt'");
+  EXPECT_EQ(shell_word(""), "''");
+}
+
 TEST(Human, Numbers) {
   EXPECT_EQ(parse_duration("90s"), 90);
   EXPECT_EQ(parse_duration(" 1.5 h"), 5400);

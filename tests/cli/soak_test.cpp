@@ -43,6 +43,7 @@ std::vector<std::string> arguments(const fs::path& text, const fs::path& run, co
           entry.path().filename().string().find(".tmp-") == std::string::npos)
         return {"train", "--resume", run};
     }
+    fs::remove_all(run);  // killed before its first checkpoint
   }
   return {"train",           text,   "--output-dir", run,
           "--arch",          family, "--size",       "tiny",
@@ -109,7 +110,7 @@ class Process {
 // A checkpoint that this process has begun to write.
 bool saving(const fs::path& run, pid_t pid) {
   std::error_code ignored;
-  const std::string ending = ".tmp-" + std::to_string(pid);
+  const std::string ending = ".tmp-" + std::to_string(pid) + "-";
   for (const auto& entry : fs::directory_iterator(run, ignored)) {
     const std::string name = entry.path().filename().string();
     if (name.rfind("checkpoint-", 0) == 0 && name.find(ending) != std::string::npos) return true;

@@ -300,6 +300,10 @@ TEST(Study, OfModelsAndOfNone) {
   const Ended attention = triarch({"study", "attention", "--tokens", "2000", "-o", (scratch / "none").string()});
   ASSERT_EQ(attention.code, 0) << attention.err;
   EXPECT_NE(attention.out.find("Of the tokens that a row may see"), std::string::npos);
+  // Another study's results are not taken for these.
+  const Ended other = triarch({"study", "rank", "--full", "-o", out});
+  EXPECT_EQ(other.code, 2);
+  EXPECT_NE(other.err.find("take another --output-dir"), std::string::npos) << other.err;
   EXPECT_EQ(triarch({"study", "rnk"}).code, 2);
   EXPECT_NE(triarch({"study", "rnk"}).err.find("did you mean 'rank'"), std::string::npos);
   EXPECT_EQ(triarch({"study", "rank", Models::path("causal")}).code, 2);  // shown what?

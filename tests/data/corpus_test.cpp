@@ -12,6 +12,8 @@
 #include "triarch/base/files.h"
 #include "triarch/base/random.h"
 #include "triarch/base/threads.h"
+#include "triarch/data/labels.h"
+#include "triarch/data/text_file.h"
 #include "triarch/data/tokenized_corpus.h"
 
 namespace triarch {
@@ -143,6 +145,62 @@ TEST_F(CorpusTest, FoldersAndGlobs) {
   EXPECT_THROW(read_corpus({}), Error);
 }
 
+TEST_F(CorpusTest, EndingsInCapitalLettersAndHiddenFolders) {
+  file("data/A.TXT", "a");
+  file("data/B.JSONL.GZ", gzip("{\"text\": \"b\"}"));
+  file("data/C.json", "{\"text\": \"c\"}");
+  file("data/D.TSV", "d\tlabel");
+  file("data/.ipynb_checkpoints/A-checkpoint.txt", "a");
+  file("data/sub/.git/x.txt", "x");
+  const Corpus corpus = read_corpus({(folder_ / "data").string()});
+  ASSERT_EQ(corpus.documents.size(), 4u);
+  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(corpus.documents[i].text, std::string(1, char('a' + i)));
+  EXPECT_TRUE(corpus.documents[3].pair);
+  EXPECT_TRUE(corpus.skipped.empty());
+  // Who names a hidden folder wants it.
+  EXPECT_EQ(texts((folder_ / "data/.ipynb_checkpoints").string()), (Texts{"a"}));
+  EXPECT_NE(error(file("LABELS.CSV", "good,1")).find("CSV is not read"), std::string::npos);
+}
+
+// What has been read already is as the same bytes in a file.
+TEST_F(CorpusTest, BytesAreReadAsFiles) {
+  const std::string text = "\xEF\xBB\xBFone\r\n \t\n\r\ntwo\n";
+  const ReadOptions lines{.breaks = DocumentBreak::line};
+  const std::vector<Document> found = read_documents(gzip(text), "standard input", lines);
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].text, "one");
+  EXPECT_EQ(found[1].text, "two");
+  EXPECT_EQ(found[1].source, "standard input:4");
+  EXPECT_EQ(texts(file("a.txt.gz", gzip(text)), lines), (Texts{"one", "two"}));
+}
+
+TEST(Labels, AreTheWordsOfTheTarget) {
+  const Document pair{"two words", " very\t good ", true, "a.tsv:3"};
+  EXPECT_EQ(labels_of(pair, false), (Texts{"very good"}));
+  EXPECT_EQ(labels_of(pair, true), (Texts{"very", "good"}));
+  const auto refusal = [](const Document& d) {
+    try {
+      labels_of(d, true);
+      return std::string();
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+  };
+  EXPECT_NE(refusal({"two words", "N", true, "a.tsv:3"}).find("a.tsv:3: expected one tag per word (2 words), found 1"),
+            std::string::npos);
+  EXPECT_NE(refusal({"two words", "", false, "a.txt:1"}).find("found a text alone"), std::string::npos);
+}
+
+TEST(Decompress, SaysWhatIsRead) {
+  try {
+    text_of_file(gzip("some text").substr(0, 12), "tasks.jsonl.gz", "read tasks");
+    FAIL() << "expected an error";
+  } catch (const Error& e) {
+    EXPECT_EQ(std::string(e.what()).find("read tasks: 'tasks.jsonl.gz' is damaged"), 0u) << e.what();
+    EXPECT_EQ(e.code, ExitCode::corrupt);
+  }
+}
+
 TEST_F(CorpusTest, BadInputIsNamed) {
   const auto expect = [&](const std::string& path, const std::string& part) {
     const std::string message = error(path);
@@ -155,7 +213,6 @@ TEST_F(CorpusTest, BadInputIsNamed) {
   expect(file("d.txt", "\xff\xfet\0"s), "UTF-16");
   expect(file("e.txt", "\x89PNG\r\n\x1a\n\xff\xfe\xfd"), "no UTF-8");
   EXPECT_EQ(texts(file("f.txt", "in Latin-1: caf\xe9, and a long enough text")).size(), 1u);
-  EXPECT_EQ(texts(file("c.txt", "text\0text"s), {.binary = true}), (Texts{"text\0text"s}));
   expect(file("a.jsonl", "{\"text\": \"a\"}\n{\"text\": \n"), "a.jsonl:2: invalid JSON");
   expect(file("b.jsonl", "{\"a\": 1, \"b\": 2}\n"), "b.jsonl:1: expected the field 'text', found a, b");
   expect(file("c.jsonl", "[1]\n"), "c.jsonl:1: expected an object");

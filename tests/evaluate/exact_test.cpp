@@ -42,7 +42,7 @@ TEST(Exact, TokensAreTheLikeliestOfEachPlace) {
     EXPECT_EQ(a.right[1][0], '1');
     EXPECT_EQ(a.right[0].size(), 3u);
     for (size_t i = 0; i < 2; ++i) {
-      EXPECT_EQ(a.right[i].find('0') == std::string::npos, scores[i].greedy(task.items[i]));
+      EXPECT_EQ(a.right[i].find('0') == std::string::npos, scores[i].best == task.items[i].continuation);
       EXPECT_DOUBLE_EQ(a.nats[i], -scores[i].log_probability);
     }
   }

@@ -81,9 +81,9 @@ TEST(Statistics, BootstrapAgreesWithEnumeration) {
   }
   const Estimate many = estimate(x, 20000);
   for (double level : {0.5, 0.8}) {
-    const Interval interval = many.interval(level);
-    EXPECT_NEAR(interval.low, quantile(all, (1 - level) / 2), 0.26) << level;
-    EXPECT_NEAR(interval.high, quantile(all, (1 + level) / 2), 0.26) << level;
+    for (double p : {(1 - level) / 2, (1 + level) / 2}) {
+      EXPECT_NEAR(quantile(many.resamples, p), quantile(all, p), 0.26) << p;
+    }
   }
 }
 
@@ -100,6 +100,44 @@ TEST(Statistics, BootstrapOfOneRunIsThatOfItsItems) {
   const Interval again = estimate(x).interval();
   EXPECT_EQ(again.low, interval.low);
   EXPECT_EQ(again.high, interval.high);
+}
+
+// As far as the bootstrap or Student's t reaches: of seeds that differ and items that do not it is t's, of items that
+// differ and seeds that do not the bootstrap's; a figure and a difference have the same one.
+TEST(Statistics, OneIntervalForAll) {
+  const Estimate seeds = estimate_of(std::vector<double>{.50, .51, .52});
+  EXPECT_NEAR(seeds.interval().low, 0.51 - 4.302653 * 0.01 / std::sqrt(3.0), 1e-6);
+  EXPECT_NEAR(seeds.interval().high, 0.51 + 4.302653 * 0.01 / std::sqrt(3.0), 1e-6);
+  const Figure f = figure_of(seeds);
+  EXPECT_EQ(f.low, seeds.interval().low);
+  EXPECT_EQ(f.high, seeds.interval().high);
+  EXPECT_EQ(difference_of(seeds).interval.low, f.low);
+  EXPECT_EQ(difference_of(seeds).interval.high, f.high);
+  Measurements items;
+  items.values.assign(3, {0, 1, 0, 1, 1, 0, 1, 0, 0, 1});  // t is a point
+  EXPECT_LT(estimate(items).interval().low, 0.3);
+  EXPECT_GT(estimate(items).interval().high, 0.7);
+  // At five runs, too: four alike and one far off exclude 0 by the bootstrap alone.
+  const Difference five = difference_of(estimate_of(std::vector<double>{.1, .1, .1, .1, 2}));
+  EXPECT_TRUE(five.bootstrap.excludes_zero());
+  EXPECT_FALSE(five.significant());
+}
+
+// p is the level at which the interval reaches 0; Holm's correction takes away what one of many shows by chance.
+TEST(Statistics, ClaimsOfSeveral) {
+  const auto of = [](std::vector<double> x) { return difference_of(estimate_of(x)); };
+  // t = 2 / (1 / sqrt(3)) with two degrees of freedom: P(|T| > t) = 1 - t / sqrt(2 + t^2).
+  const double t = 2 * std::sqrt(3.0);
+  EXPECT_NEAR(of({1, 2, 3}).p, 1 - t / std::sqrt(2 + t * t), 1e-9);
+  EXPECT_EQ(of({1}).p, 1);
+  EXPECT_EQ(of({0, 0}).p, 1);
+  EXPECT_GT(of({-1, 1, 0.1}).p, 0.5);
+  const Difference clear = of({1, 1.001, 0.999}), weak = of({2, 2.6, 1.4});
+  EXPECT_TRUE(weak.above());
+  EXPECT_FALSE(weak.below());
+  EXPECT_EQ(weak.p < 0.05, weak.interval.excludes_zero());
+  EXPECT_EQ(claimed(std::vector{weak}), (std::vector<bool>{true}));
+  EXPECT_EQ(claimed(std::vector{clear, weak, of({0.1, -0.1, 0})}), (std::vector<bool>{true, false, false}));
 }
 
 TEST(Statistics, PairedDifferenceTakesOutWhatIsCommon) {

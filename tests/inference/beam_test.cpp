@@ -8,6 +8,7 @@
 
 #include "tests/inference/tiny.h"
 #include "triarch/base/error.h"
+#include "triarch/inference/fill.h"
 #include "triarch/inference/generate.h"
 #include "triarch/inference/score.h"
 
@@ -130,6 +131,99 @@ TEST(Beam, ManyAreOneByOne) {
         EXPECT_EQ(alone[k].ids, together[i][k].ids);
         EXPECT_NEAR(alone[k].score, together[i][k].score, 1e-9);
       }
+    }
+  }
+}
+
+// A span ends at the next sentinel, for beams as for a greedy answer.
+TEST(Beam, ASentinelEndsASpan) {
+  const Specials special = kWords.specials();
+  for (const Kind& kind : some()) {
+    SCOPED_TRACE(name_of(kind));
+    const auto model = random_model(tiny_spec(kind, kWords.vocabulary()), Precision::float64(), 6);
+    Session session(*model, special, {.slots = 3, .rows = 40});
+    Request r;
+    r.source = words(6, 3);
+    r.source.push_back(special.sentinel(0));
+    r.start = {special.sentinel(0)};
+    r.options.sampling.temperature = 0;
+    r.options.max_tokens = 9;
+    answer_in_spans(r, special, 1, false);
+    BeamOptions o;
+    o.max_tokens = 9;
+    o.length_penalty = 0;
+    for (const bool pushed : {false, true}) {  // pushed: the model wants the sentinel at once
+      if (pushed) {
+        r.adjust = [inner = r.adjust, sentinel = special.sentinel(1)](std::span<double> z, std::span<const int32_t> a) {
+          z[size_t(sentinel)] = 100;
+          inner(z, a);
+        };
+      }
+      const Generation greedy = generate(session, kWords, {r})[0][0];
+      o.adjust = r.adjust;
+      o.beams = o.n = 1;
+      o.early_stopping = EarlyStopping::yes;
+      const Prompt prompt = r.prompt();
+      const std::vector<Beam> found = beam_search(session, special, {&prompt, 1}, o)[0];
+      ASSERT_EQ(found.size(), 1u);
+      const Beam& one = found[0];
+      EXPECT_EQ(one.ids, greedy.ids);
+      EXPECT_EQ(one.ended, greedy.finish == Finish::eos);
+      o.beams = o.n = 3;
+      const std::vector<Beam> three = beam_search(session, special, {&prompt, 1}, o)[0];
+      for (const Beam& b : three) {
+        EXPECT_GE(b.ids.size(), 1u);
+        for (int32_t id : b.ids) EXPECT_FALSE(special.is_sentinel(id));
+        if (pushed) {
+          EXPECT_TRUE(b.ended);
+          EXPECT_EQ(b.ids.size(), 1u);
+        }
+      }
+    }
+  }
+}
+
+TEST(Beam, StopsAndLimits) {
+  const Specials special = kWords.specials();
+  const int32_t b = special.size() + 1;
+  for (const Kind& kind : some()) {
+    SCOPED_TRACE(name_of(kind));
+    const auto model = random_model(tiny_spec(kind, kWords.vocabulary()), Precision::float64(), 7);
+    Session session(*model, special, {.slots = 6, .rows = 40});
+    const std::vector<Ids> sources = {words(6, 3), words(4, 5), words(9, 6)};
+    std::vector<Prompt> prompts;
+    for (const Ids& s : sources) prompts.push_back({s, {}});
+    BeamOptions o;
+    o.beams = o.n = 3;
+    o.max_tokens = 7;
+    o.stops = [b](std::span<const int32_t> answer) { return answer.back() == b || answer.size() == 3; };
+    std::vector<std::vector<Beam>> heard(prompts.size());
+    const auto found = beam_search(session, special, prompts, o,
+                                   [&](size_t prompt, const std::vector<Beam>& beams) { heard[prompt] = beams; });
+    for (size_t p = 0; p < prompts.size(); ++p) {
+      ASSERT_EQ(heard[p].size(), found[p].size());
+      for (size_t i = 0; i < found[p].size(); ++i) {
+        const Beam& beam = found[p][i];
+        EXPECT_EQ(heard[p][i].ids, beam.ids);
+        EXPECT_NE(beam.stopped, beam.ended);
+        EXPECT_LE(beam.ids.size(), 3u);
+        const auto place = std::ranges::find(beam.ids, b);
+        EXPECT_TRUE(place == beam.ids.end() || place + 1 == beam.ids.end());
+        EXPECT_EQ(beam.stopped, place != beam.ids.end() || beam.ids.size() == 3);
+        EXPECT_NEAR(beam.score, beam.log_probability / double(beam.ids.size() + beam.ended), 1e-12);
+        ScoreItem item{sources[p], beam.ids};
+        if (beam.ended) item.continuation.push_back(special.eos);
+        EXPECT_NEAR(score(*model, kWords, {&item, 1})[0].log_probability, beam.log_probability, 1e-8);
+      }
+    }
+    // No end of the text, and no word behind the first.
+    o.stops = {};
+    o.ignore_eos = true;
+    o.vocabulary = special.size() + 1;
+    o.beams = o.n = 1;
+    for (const std::vector<Beam>& beams : beam_search(session, special, prompts, o)) {
+      EXPECT_FALSE(beams[0].ended);
+      EXPECT_EQ(beams[0].ids, Ids(7, special.size()));
     }
   }
 }

@@ -31,7 +31,7 @@ TEST(Session, CachedIsUncached) {
         const Ids source = random_ids(source_size, 0, kVocabulary, 3), target = random_ids(9, 0, kVocabulary, 4);
         const Logits expected = uncached(*model, special, source, target);
         Session session(*model, special, {.slots = 3, .rows = 40});
-        // All target tokens one by one, two given with the prompt, and four at once.
+        // All target tokens one by one, two given with the prompt, and four more at once behind these.
         Logits found = session.prefill(1, source);
         for (size_t i = 0; i < target.size(); ++i) {
           EXPECT_LT(difference(found.row(0), expected.row(int64_t(i))), tolerance(precision)) << "token " << i;
@@ -40,10 +40,10 @@ TEST(Session, CachedIsUncached) {
         }
         found = session.prefill(2, source, {target.data(), 2});
         EXPECT_LT(difference(found.row(0), expected.row(2)), tolerance(precision));
-        found = session.extend(2, {target.data() + 2, 4});
-        for (int64_t i = 0; i < 4; ++i) {
-          EXPECT_LT(difference(found.row(i), expected.row(3 + i)), tolerance(precision)) << "extend " << i;
-        }
+        const int64_t before = session.rows_computed();
+        found = session.prefill(2, source, {target.data(), 6});
+        EXPECT_LT(difference(found.row(0), expected.row(6)), tolerance(precision));
+        EXPECT_EQ(session.rows_computed() - before, 4 + (kind.family == Family::permutation));
         EXPECT_EQ(session.tokens(2), 6 + (model->spec().has_encoder() ? 0 : source_size));
       }
     }
@@ -203,8 +203,8 @@ TEST(Session, ReusedPromptsAreThoseComputedAgain) {
       }
     }
     // Back by three tokens, then on with others.
-    session.rollback(0, 3);
     const Ids kept(target.begin(), target.end() - 3);
+    session.prefill(0, source, kept);
     Ids next = kept;
     next.push_back(17);
     const Session::Next step{0, 17};
@@ -301,9 +301,24 @@ TEST(Session, SaysWhatIsWrong) {
   EXPECT_THROW(session.step({&wrong, 1}), Error);
   const std::vector<Session::Next> twice = {{0, 5}, {0, 6}};
   EXPECT_THROW(session.step(twice), Error);
-  EXPECT_THROW(session.rollback(0, 3), Error);
-  session.rollback(0, 2);
-  EXPECT_EQ(session.tokens(0), 5);
+}
+
+// A table of positions ends somewhere: better said before a text than in the middle of it.
+TEST(Session, HasNoMoreRowsThanPositions) {
+  const auto rows = [](const ModelSpec& spec, int64_t wanted) {
+    const auto model = random_model(spec, Precision::float32());
+    return Session(*model, specials(), {.rows = wanted}).rows();
+  };
+  const ModelSpec learned = tiny_spec({"gpt2", Family::causal}, kVocabulary);  // 64 positions
+  EXPECT_EQ(rows(learned, 0), 64);
+  EXPECT_EQ(rows(learned, 64), 64);
+  EXPECT_THROW(rows(learned, 65), Error);
+  EXPECT_THROW(rows(tiny_spec({"bart", Family::encoder_decoder}, kVocabulary), 65), Error);
+  ModelSpec query = tiny_spec({"xlnet", Family::permutation}, kVocabulary);
+  EXPECT_EQ(rows(query, 100), 100);
+  query.position = PositionKind::learned;  // its query row takes a position more
+  EXPECT_THROW(rows(query, 64), Error);
+  EXPECT_EQ(rows(tiny_spec({"llama", Family::causal}, kVocabulary), 100), 100);
 }
 
 }  // namespace

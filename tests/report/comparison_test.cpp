@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -46,7 +47,7 @@ CompareReport example() {
   before.suffix = {f};
   before.suffix_bits_per_byte = 0.29417;
   f.mean = 0.33642;
-  before.scores = {{"seen", "all tasks", f}};
+  before.scores = {{"seen", f}};
   before.above = 1;
   before.tasks = {{"owner", "hard", "understand", false, 0.625, 0.333, 0.438, true},
                   {"copy", "easy", "transform", true, 0.25, 0.245, 0.01, false}};
@@ -57,9 +58,9 @@ CompareReport example() {
   after.flops = 4.5e10;
   after.seconds = 0.5;
   f.mean = 0.52163;
-  after.scores = {{"training", "tasks of finetuning", f}};
+  after.scores = {{"training", f}};
   f.mean = 0.21517;
-  after.scores.push_back({"held_out", "held-out tasks", f});
+  after.scores.push_back({"held_out", f});
   after.above = 2;
   after.tasks[1].accuracy = 0.75;
   after.tasks[1].above = true;
@@ -110,7 +111,8 @@ TEST(ComparisonReport, AllFormsHaveTheFigures) {
     }
   }
   for (const std::string& text : {report::comparison_markdown(json), report::comparison_page(json)}) {
-    for (const char* part : {"-0.099", "-0.188 to -0.041", "not shown", "a note", "triarch compare"}) {
+    for (const char* part :
+         {"Differences between contenders", "-0.099", "-0.188 to -0.041", "not shown", "a note", "triarch compare"}) {
       expect_has(text, part);
     }
   }
@@ -188,6 +190,42 @@ TEST(ComparisonReport, OpensInABrowser) {
     EXPECT_NE(dom.substr(canvas, dom.find('>', canvas) - canvas).find("width="), std::string::npos) << chart;
   }
   expect_has(dom, "<figcaption>decoder 1</figcaption><canvas");
+  std::filesystem::remove_all(folder);
+}
+
+// A loss that is no number, or infinite, is null in the record: it is left out of the charts, and their axes end.
+TEST(ComparisonReport, ChartsLeaveOutWhatIsNoNumber) {
+  if (std::system("command -v chromium >/dev/null 2>&1") != 0) GTEST_SKIP() << "no chromium here";
+  CompareReport r = example();
+  for (ContenderReport& c : r.contenders) {
+    for (std::vector<CurvePoint>& run : c.curves) {
+      run[0].tokens = 50, run[0].own_loss = 2, run[0].suffix_loss = 1.75;
+      run.push_back(run.back());
+      run.back().tokens = 200;
+      run.back().own_loss = run.back().suffix_loss.emplace(std::nan(""));
+    }
+  }
+  Figure& broken = r.contenders[1].stages[0].suffix.emplace_back(r.contenders[0].stages[0].suffix[0]);
+  broken.mean = broken.low = broken.high = HUGE_VAL;
+  std::string page = report::comparison_page(to_json(r));
+  page +=
+      "<script>document.body.dataset.axes = ['intervals', 'scores', 'suffix-curves', 'own-curves'].map((id) => "
+      "Object.values(Chart.getChart(id).scales).map((s) => [s.min, s.max])).flat(2).every(Number.isFinite) + ' ' + "
+      "Chart.getChart('own-curves').scales.x.max + ' ' + Chart.getChart('own-curves').scales.y.min;</script>";
+  const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "triarch_no_number";
+  std::filesystem::create_directories(folder);
+  write_file(folder / "page.html", page, "test");
+  const std::string at = folder.string();
+  const std::string command = "chromium --headless --no-sandbox --disable-gpu --user-data-dir=" + at +
+                              "/profile --virtual-time-budget=5000 --dump-dom file://" + at + "/page.html >" + at +
+                              "/dom 2>" + at + "/log";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  const std::string dom = read_file(folder / "dom", "test");
+  // The point at 200 tokens is not there, and its ratio is not 0: what is left are the points up to 100.
+  const size_t axes = dom.find("data-axes=\"");
+  ASSERT_NE(axes, std::string::npos);
+  EXPECT_EQ(dom.substr(axes + 11, 9), "true 100 ") << dom.substr(axes, 60);
+  EXPECT_GT(std::stod(dom.substr(axes + 20)), 0.3) << dom.substr(axes, 60);  // 1.5 / 4.03
   std::filesystem::remove_all(folder);
 }
 

@@ -73,6 +73,14 @@ TEST_F(AdaptTest, WhatIsLearntIsNotLearntAgain) {
   EXPECT_NE(to_json(*a), to_json(*run_adaptation(plan, 2, inputs_)));
 }
 
+TEST_F(AdaptTest, DivergenceIsAResult) {
+  inputs_.optimizer.learning_rate = inputs_.optimizer.muon_learning_rate = 1e6;
+  const auto a =
+      run_adaptation({parse_contender("causal:next_token@1"), parse_contender("prefix:prefix_lm@1")}, 1, inputs_);
+  ASSERT_TRUE(a);
+  EXPECT_NE(a->failure.find("lower the learning rate"), std::string::npos) << to_json(*a);
+}
+
 TEST_F(AdaptTest, UsualOnes) {
   inputs_.stages[0].tokens = 1600;
   for (AdaptationPlan plan : default_adaptations()) {

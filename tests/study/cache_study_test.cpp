@@ -1,6 +1,9 @@
 #include "triarch/study/cache_study.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 namespace triarch {
 namespace {
@@ -26,6 +29,13 @@ TEST(CacheStudy, IsTheSameAndCostsWhatTheFormulaSays) {
     const double measured = std::stod(row[5]), formula = std::stod(row[6]);
     EXPECT_NEAR(measured / formula, 1, 0.1) << row[0] << " " << row[1];
   }
+  // What is said of the longest context is of that.
+  double saved = 0;
+  for (const auto& row : r.tables[1].rows) {
+    if (row[1] == "64") saved = std::max(saved, std::stod(row[4]));
+  }
+  EXPECT_EQ(r.findings.at(1).find(fmt::format("At 64 tokens of context a token costs up to {:.0f} times", saved)), 0u)
+      << r.findings[1];
   // Rows by the table of evaluate/serving.h; the last token of the last answer is not computed, bos and eos are.
   ASSERT_EQ(r.tables[2].rows.size(), 5u);
   for (const auto& row : r.tables[2].rows) EXPECT_NEAR(std::stod(row[3]), std::stod(row[2]), 8) << row[0];

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "triarch/base/error.h"
 #include "triarch/study/beginning.h"
@@ -110,6 +111,16 @@ TEST(Collapse, AttentionAloneMakesRowsAlikeAndSkipsDoNot) {
   ASSERT_EQ(r.tables[1].rows.size(), 3u);
   EXPECT_EQ(r.tables[1].rows[0].back(), "doubly exponentially");
   EXPECT_EQ(r.tables[1].rows[2].back(), "exponentially");
+  EXPECT_NE(r.evidence.at(0).verdict, Verdict::supported) << r.evidence[0].figure;  // whole models do not collapse
+  // The bound is counted behind each layer: before the first, bound and measurement are one number.
+  long speaking = 0, vacuous = 0;
+  for (const std::string& f : r.findings) {
+    std::sscanf(f.c_str(), "The theorem's bound held behind all %ld layers where it says something and %ld", &speaking,
+                &vacuous);
+  }
+  EXPECT_GT(speaking + vacuous, 0);
+  EXPECT_LE(speaking + vacuous, 3 * o.seeds * int64_t(o.deviations.size()));
+  EXPECT_THROW(collapse_study(std::vector<StudiedModel>(1), o), Error);  // a model without texts
   // The bound: a row per deviation; paths: longer ones leave less.
   EXPECT_EQ(r.tables[2].rows.size(), o.deviations.size());
   for (const auto& row : r.tables[3].rows) EXPECT_LT(std::stod(row[6]), std::stod(row[1])) << row[0];

@@ -10,6 +10,7 @@
 #include "triarch/base/error.h"
 #include "triarch/base/signals.h"
 #include "triarch/study/compare_board.h"
+#include "triarch/study/compare_data.h"
 #include "triarch/study/compare_report.h"
 
 namespace triarch {
@@ -131,7 +132,7 @@ TEST_F(CompareTest, FewShotHeadsAndAdaptation) {
     std::vector<std::string> groups;
     for (const GroupReport& g : x.stages[0].scores) groups.push_back(g.name);
     EXPECT_NE(std::ranges::find(groups, "few_shot"), groups.end());
-    EXPECT_NE(std::ranges::find(groups, "zero_shot"), groups.end());
+    EXPECT_NE(std::ranges::find(groups, "few_shot_without"), groups.end());
     EXPECT_EQ(x.stages[0].tasks.size(), 26u);
     ASSERT_FALSE(x.attention.empty());
     EXPECT_EQ(x.attention[0].rows.size(), x.attention[0].queries.size());
@@ -191,7 +192,7 @@ TEST_F(CompareTest, ResumesAfterAnInterruptToTheSameReport) {
     EXPECT_LT(finished, 8);
   }
   WorkQueue queue(folder);
-  EXPECT_EQ(queue.working(), 0u);
+  EXPECT_TRUE(fs::is_empty(folder / "working"));
   ASSERT_GT(queue.waiting(), 0u);
   const StopSignals fresh;  // forgets the signal
   const auto second = Comparison::open(folder);
@@ -202,7 +203,7 @@ TEST_F(CompareTest, ResumesAfterAnInterruptToTheSameReport) {
   fs::rename(waiting, folder / "working" / (waiting.filename().string() + "@" + host + "-999999999"));
   ASSERT_TRUE(second->work(2, {}));
   EXPECT_EQ(report_json(*second), report_json(*whole));
-  EXPECT_EQ(queue.working(), 0u);
+  EXPECT_TRUE(fs::is_empty(folder / "working"));
 }
 
 TEST_F(CompareTest, LearnsFromATextAndFromPairs) {
@@ -268,13 +269,67 @@ TEST_F(CompareTest, SweepsLearningRates) {
       if (p.contender != k.contenders[i].name) continue;
       const auto best = std::ranges::find_if(
           k.swept, [&](const SweepPoint& q) { return q.contender == p.contender && q.rate == k.contenders[i].rate; });
-      EXPECT_LE(best->loss, p.loss);
-      EXPECT_GT(p.loss, 0);
+      if (!p.loss) continue;  // it diverged
+      EXPECT_LE(*best->loss, *p.loss);
+      EXPECT_GT(*p.loss, 0);
     }
     EXPECT_LT(k.contenders[i].rate, 1);
   }
   // Resumed without sweeping again.
   EXPECT_EQ(Comparison::open(folder_ / "swept")->config().contenders[0].rate, k.contenders[0].rate);
+}
+
+TEST_F(CompareTest, SweepSaysWhatDivergesEverywhere) {
+  CompareConfig config = small_world();
+  config.contenders = {parse_contender("causal")};
+  config.sweep = true;
+  config.optimizer.muon_learning_rate = config.optimizer.learning_rate = 1e9;
+  try {
+    Comparison::create(config, folder_ / "none", 2);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code, ExitCode::diverged);
+    EXPECT_NE(std::string(e.what()).find("diverged at all learning rates"), std::string::npos) << e.what();
+  }
+}
+
+// What finetuning on a file of questions shows is what they are asked in, with some text as before.
+TEST_F(CompareTest, FinetunesOnOwnTasksInTheTokensThatAreAsked) {
+  const fs::path text = folder_ / "text.txt", tasks = folder_ / "tasks.jsonl";
+  {
+    std::ofstream out(text), questions(tasks);
+    for (int i = 0; i < 400; ++i)
+      out << "verse " << i * i % 97 << " of a song that goes on, verse " << i % 89 << ".\n\n";
+    for (int i = 0; i < 300; ++i) {
+      questions << json{{"prompt", "verse " + std::to_string(i) + " comes before"},
+                        {"candidates", {"verse " + std::to_string(i + 1), "song"}},
+                        {"answer", 0}}
+                << "\n";
+    }
+  }
+  CompareConfig config;
+  config.data.inputs = {text.string()};
+  config.data.tokenizer = "bytes";
+  config.tasks = {tasks.string()};
+  config.task_items = 20;
+  config.context = 64;
+  config.rehearsal = 0.25;
+  const CompareData d = read_compare_data(config, nullptr);
+  const TokenizedCorpus& x = d.instructions;
+  int64_t rehearsed = 0;
+  for (int64_t i = 0; i < x.documents(); ++i) {
+    const auto begin = size_t(x.target_begins[size_t(i)]), end = size_t(x.target_begins[size_t(i) + 1]);
+    if (begin == end) {
+      rehearsed += x.begins[size_t(i) + 1] - x.begins[size_t(i)];
+    } else {
+      EXPECT_EQ(d.tokenizer.decode({x.target_ids.begin() + ptrdiff_t(begin), x.target_ids.begin() + ptrdiff_t(end)})[0],
+                ' ');
+    }
+  }
+  EXPECT_NEAR(double(rehearsed) / double(x.tokens()), 0.25, 0.01);
+  // Other questions are another comparison's.
+  config.tasks = {};
+  EXPECT_NE(read_compare_data(config, nullptr).hash, d.hash);
 }
 
 TEST(CompareBudget, InWords) {

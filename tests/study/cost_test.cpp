@@ -47,6 +47,30 @@ TEST(Cost, SpentUntilATargetByHand) {
   EXPECT_NEAR(spent_until(run, 0.5, false, accuracy)->examples, 5, 1e-9);
 }
 
+// By every rival at every target, not by the cheapest of them at one.
+TEST(Cost, CheapestByAllRivals) {
+  const auto entry = [](bool causal, std::vector<double> logs) { return Reached{causal, std::move(logs)}; };
+  const Reached causal = entry(true, {1, 1.01, 0.99}), dearer = entry(false, {2, 2.01, 1.99}),
+                near = entry(false, {1.4, 0.9, 1.1}), less = entry(false, {0.5, 0.51, 0.49});
+  using Targets = std::vector<std::vector<Reached>>;
+  const auto says = [](const Targets& t) { return cheapest(t); };
+  EXPECT_EQ(says({{causal, dearer}}), Verdict::supported);
+  EXPECT_EQ(says({{causal, dearer, near}}), Verdict::undecided);  // one rival of two is not told apart
+  EXPECT_EQ(says({{causal, dearer, less}}), Verdict::contradicted);
+  EXPECT_EQ(says({{causal, dearer}, {causal, less}}), Verdict::contradicted);
+  // Another way of the causal decoder is as cheap as the rival.
+  EXPECT_EQ(says({{causal, less, entry(true, {0.5, 0.52, 0.48})}}), Verdict::undecided);
+  // Nothing was tested.
+  EXPECT_EQ(says({}), Verdict::undecided);
+  EXPECT_EQ(says({{causal}}), Verdict::undecided);
+  EXPECT_EQ(says({{causal, dearer}, {causal}}), Verdict::supported);
+  EXPECT_EQ(says({{causal, dearer}, {near}}), Verdict::undecided);  // it missed what another reached
+  // One of many that is significant alone.
+  const Reached weak = entry(false, {0.98, 0.974 + 0.01, 0.986 - 0.01});
+  EXPECT_EQ(says({{causal, weak}}), Verdict::contradicted);
+  EXPECT_EQ(says({{causal, weak, near, near, near}}), Verdict::undecided);
+}
+
 TEST(Cost, SaysWhatWasNotReached) {
   CostOptions o;
   o.tokens = 3000;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 
 #include "triarch/base/error.h"
@@ -26,10 +27,58 @@ TEST(TrialParts, StatisticsOfSeeds) {
   b.seed = 2;
   EXPECT_EQ(failure_of({&a, &b}), "diverged at step 3 (seed 2)");
   // Differences of 1, 2 and 3: 2 +- t(0.975, 2) / sqrt(3).
-  const Difference d = difference(estimate_of({2, 4, 6}), estimate_of({1, 2, 3}));
-  EXPECT_NEAR(judged_by(d).low, 2 - 4.302653 / std::sqrt(3.0), 1e-5);
+  const Difference d = paired(std::vector<double>{2, 4, 6}, std::vector<double>{1, 2, 3});
+  EXPECT_NEAR(d.interval.low, 2 - 4.302653 / std::sqrt(3.0), 1e-5);
   EXPECT_EQ(in_words(d), "+2.000 (-0.484 to +4.484)");
   EXPECT_FALSE(d.significant());
+  EXPECT_EQ(told(d, "more", "less"), "not told apart by 3 seeds");
+  const Difference one = paired(std::vector<double>{2}, std::vector<double>{1});
+  EXPECT_EQ(in_words(one), "+1.000");
+  EXPECT_EQ(told(one, "more", "less"), "not told apart by 1 seed");
+  EXPECT_EQ(in_times(paired(std::vector<double>{1, 1}, std::vector<double>{1, 1})), "1.00 (1.00 to 1.00)");
+}
+
+// A run that took fewer steps than there are points has a shorter curve.
+TEST(TrialParts, CurvesOfDifferentLengths) {
+  const std::vector<Places> seeds = {{{100, 4.0}, {200, 2.0}, {300, 1.0}}, {{100, 6.0}, {200, std::nullopt}}};
+  for (const auto& order : {seeds, {seeds[1], seeds[0]}}) {
+    const StudySeries s = mean_curve("it", order);
+    EXPECT_EQ(s.x, (std::vector<double>{100, 200}));
+    EXPECT_EQ(s.y, (std::vector<double>{5, 2}));
+  }
+}
+
+TEST(TrialParts, Verdicts) {
+  const auto of = [](std::vector<double> x) { return paired(x, std::vector<double>(x.size(), 0.0)); };
+  const Difference up = of({1, 1.1, 0.9}), down = of({-1, -1.1, -0.9}), open = of({1, -1, 0.5}),
+                   weak = of({2, 2.6, 1.4});
+  using Several = std::vector<Difference>;
+  EXPECT_EQ(verdict_on_all(Several{up, weak}, true), Verdict::supported);
+  EXPECT_EQ(verdict_on_all(Several{down, down}, true), Verdict::contradicted);
+  EXPECT_EQ(verdict_on_all(Several{up, open}, true), Verdict::undecided);
+  EXPECT_EQ(verdict_on_all(Several{}, true), Verdict::undecided);
+  EXPECT_EQ(verdict_on_any(Several{down, open, open}, false), Verdict::supported);
+  EXPECT_EQ(verdict_on_any(Several{weak, open, open}, true), Verdict::undecided);  // one of three by chance
+  EXPECT_EQ(verdict_on_any(Several{up, down, open}, true), Verdict::undecided);
+  EXPECT_EQ(verdict_on_any(Several{up, open}, false), Verdict::contradicted);
+}
+
+// By a level two runs can differ without one being faster: b gains twice as much in the same course.
+TEST(ForwardBackward, SpeedIsOfARunsOwnGain) {
+  const auto run = [](double gain) {
+    TrialResult t;
+    t.unigram_entropy = 4;
+    t.own_loss = 4 - gain;
+    for (int64_t i = 0; i <= 4; ++i) {
+      CurvePoint& p = t.curve.emplace_back();
+      p.tokens = 100 * i;
+      p.own_loss = 4 - gain * double(i) / 4;
+    }
+    return t;
+  };
+  EXPECT_NEAR(*log_tokens_to_half(run(1)), std::log(200), 1e-12);
+  EXPECT_EQ(log_tokens_to_half(run(1)), log_tokens_to_half(run(2)));
+  EXPECT_FALSE(log_tokens_to_half(run(-1)));
 }
 
 TEST(ForwardBackward, TablesSayWhatTrialsMeasured) {
@@ -59,6 +108,11 @@ TEST(ForwardBackward, TablesSayWhatTrialsMeasured) {
   EXPECT_NEAR(std::stod(masked.rows[2][1]), layers, 6e-4);
   EXPECT_NEAR(std::stod(masked.rows[2][3]), layers - full, 6e-4);
   EXPECT_EQ(r->tables[3].rows.size(), 15u);
+  // Speed is judged by the whole budget, which has a curve.
+  for (size_t i = 0; i < 9; ++i) {
+    ASSERT_EQ(r->tables[4].rows[i].size(), 6u);
+    EXPECT_EQ(r->tables[4].rows[i].back().empty(), i % 3 != 2) << i;
+  }
   // Masks that differ give losses that differ: three layers let turns of layers matter in a prefix, too.
   const StudyTable& prefix = r->tables[2];
   EXPECT_NE(prefix.rows[2][1], prefix.rows[3][1]);

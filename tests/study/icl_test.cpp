@@ -78,7 +78,7 @@ ModelSpec tiny(Family family) {
 
 Batch one(Family family, const Example& example) {
   const DemonstrationWorld world;
-  Packer packer(rows_of(family), world.tokenizer().specials(), 64, 64);
+  Packer packer(layout_of(family), world.tokenizer().specials(), 64, 64);
   packer.add(example);
   return packer.batch();
 }
@@ -242,6 +242,19 @@ TEST(IclStudy, ReportsEveryFamilyAndControl) {
   for (const StudyTable& t : r.tables) {
     for (const auto& row : t.rows) EXPECT_EQ(row.size(), t.head.size()) << t.title;
   }
+  // Where finetuning mends nothing there is nothing to recall: no share, and not 0.
+  for (IclResult& x : results) {
+    x.in_context = 1;
+    for (IclUpdate& u : x.updates) u.learnt = u.recalled = x.seed == 1 && x.family == Family::causal ? 2 : 0;
+  }
+  const StudyReport none = icl_report(o, results);
+  EXPECT_EQ(none.tables[4].rows[0][1], "1.00");
+  EXPECT_EQ(none.tables[4].rows[0][4], "1 of 2");
+  EXPECT_EQ(none.tables[4].rows[1], (std::vector<std::string>{"encoder-decoder", "-", "-", "-", "0 of 2"}));
+  std::string findings;
+  for (const std::string& f : none.findings) findings += f;
+  EXPECT_NE(findings.find("of all answers that were wrong: not told apart by 1 seed."), std::string::npos) << findings;
+  EXPECT_NE(findings.find("Finetuning mends no answer"), std::string::npos) << findings;
 }
 
 }  // namespace

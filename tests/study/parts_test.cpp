@@ -1,6 +1,7 @@
 #include "triarch/study/parts.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
@@ -59,6 +60,21 @@ TEST_F(Parts, ResultsInOrderAndOnce) {
   // Once more: all is there.
   EXPECT_EQ(values(work_on<Square>(work_, parts_, square())), squares_);
   for (const auto& n : begun_) EXPECT_EQ(n, 1);
+}
+
+TEST_F(Parts, WhatIsInNoFolderWaitsAgain) {
+  WorkQueue::create(folder_, {"a", "b"});  // as of one that was killed while it made the queue
+  EXPECT_EQ(values(work_on<Square>(work_, parts_, square())), squares_);
+}
+
+TEST_F(Parts, AClaimUnderOurNumberIsADeadOnes) {
+  WorkQueue::create(folder_, {"a", "b", "c", "d"});
+  char host[256] = {};
+  ::gethostname(host, sizeof host - 1);
+  // As a restarted container finds it, whose first process had the same number.
+  std::filesystem::rename(folder_ / "queue" / "b",
+                          folder_ / "working" / ("b@" + std::string(host) + "-" + std::to_string(::getpid()) + ".1"));
+  EXPECT_EQ(values(work_on<Square>(work_, parts_, square())), squares_);
 }
 
 TEST_F(Parts, AFailureLosesNothingThatIsFinished) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <span>
 
@@ -58,6 +59,10 @@ TEST(RankStudy, NearlyUniformAttentionToBothSidesHasRankOne) {
   EXPECT_LT(by_scale[0].y[0], 0.05);  // both sides
   EXPECT_GT(by_scale[1].y[0], 0.15);  // causal
   EXPECT_GT(by_scale[0].y[1], by_scale[1].y[1]);
+  // The answer turns with the scale, so there is no verdict; and each matrix counts once.
+  ASSERT_EQ(r.evidence.size(), 1u);
+  EXPECT_EQ(r.evidence[0].verdict, Verdict::undecided);
+  EXPECT_NE(r.evidence[0].figure.find("(n 48, 2 draws)"), std::string::npos) << r.evidence[0].figure;
   // Two layers of both stacks.
   ASSERT_EQ(r.tables.size(), 6u);
   for (size_t t : {1, 2, 3, 4}) EXPECT_EQ(r.tables[t].rows.size(), 4u);
@@ -78,6 +83,33 @@ TEST(RankStudy, NearlyUniformAttentionToBothSidesHasRankOne) {
   EXPECT_EQ(a.tables[0].rows[0][4], "0 %");  // the decoder does not
   EXPECT_EQ(a.tables[1].rows.size(), studied.texts[0].size());
   EXPECT_EQ(a.tables[1].rows[0][1], "given");
+}
+
+TEST(RankStudy, JudgesOverItsDraws) {
+  RankOptions o;
+  o.lengths = {32, 48};
+  o.scales = {1};
+  o.draws = 6;
+  const StudyReport r = *rank_study({}, o);
+  // The map that both charts show is drawn once.
+  EXPECT_EQ(r.evidence.at(0).verdict, Verdict::contradicted) << r.evidence[0].figure;
+  EXPECT_NE(r.evidence[0].figure.find("at deviation 1 (n 48, 6 draws)"), std::string::npos) << r.evidence[0].figure;
+  EXPECT_THROW(rank_study(std::vector<StudiedModel>(1), o), Error);
+}
+
+// Tokens are shown whole, whatever their bytes are.
+TEST(AttentionStudy, TokensOfParts) {
+  const Tokenizer bytes;
+  ModelSpec spec = preset("llama", Family::causal, 32, 1);
+  spec.vocabulary = bytes.vocabulary();
+  spec.max_positions = 64;
+  Model model(spec, Precision::float32(), false);
+  model.parameters().initialise(1);
+  const StudiedModel studied{"a model", &model, &bytes, {bytes.encode("\xC3\xA9")}};
+  const StudyReport r = attention_study({&studied, 1}, false);
+  EXPECT_EQ(r.tables.at(1).rows.at(0).at(0), "<0xC3>");
+  EXPECT_EQ(r.tables[1].rows.at(1).at(0), "<0xA9>");
+  EXPECT_NE(std::ranges::find(r.pictures.at(0).pictures.at(0).keys, "<0xC3>"), r.pictures[0].pictures[0].keys.end());
 }
 
 // What may not be looked at is told from what is hardly looked at, and heads that may look at different things are not

@@ -25,8 +25,17 @@ ContenderReport contender(const std::string& family, int64_t parameters, std::ve
     s.scores.push_back(g);
     return s;
   };
-  c.stages = {stage("pretrained", "all", std::move(pretrained)), stage("finetuned", "held_out", std::move(finetuned))};
+  c.stages = {stage("pretrained", "seen", std::move(pretrained)), stage("finetuned", "held_out", std::move(finetuned))};
   return c;
+}
+
+DifferenceReport difference(const char* a, const char* b, double mean) {
+  DifferenceReport d;
+  d.measure = "generate";
+  d.a = a, d.b = b;
+  d.mean = mean, d.low = mean - 0.1, d.high = mean + 0.1;
+  d.same_direction = d.significant = true;
+  return d;
 }
 
 CompareReport comparison() {
@@ -35,9 +44,8 @@ CompareReport comparison() {
                   contender("prefix", 100, {.30, .31, .32}, {.50, .51, .50}),
                   contender("encoder_decoder", 160, {.10, .11, .12}, {.29, .33, .28})};
   r.uses.push_back({"generate", "suffix loss", true});
-  r.differences.push_back({"generate", "causal-objective", "prefix-objective", -.2, -.3, -.1, {}, {}, true, true});
-  r.differences.push_back(
-      {"generate", "encoder_decoder-objective", "causal-objective", .4, .3, .5, {}, {}, true, true});
+  r.differences = {difference("causal-objective", "prefix-objective", -.2),
+                   difference("encoder_decoder-objective", "causal-objective", .4)};
   return r;
 }
 
@@ -62,6 +70,30 @@ TEST(Reasons, OfAComparison) {
   EXPECT_EQ(verdict(evidence_of(r), "zero_shot"), Verdict::contradicted);
   r.differences[1].mean = -.4;  // the encoder-decoder has the lower loss
   EXPECT_EQ(verdict(evidence_of(r), "one_stack"), Verdict::contradicted);
+  // Nothing is shown: that is no equality. Nor is it enough by one measure of two.
+  r.differences[1].significant = false;
+  EXPECT_EQ(verdict(evidence_of(r), "one_stack"), Verdict::undecided);
+  r = comparison();
+  r.uses.push_back({"understand", "score", false});
+  r.differences.push_back(r.differences[1]);
+  r.differences[2].measure = "understand", r.differences[2].significant = false;
+  EXPECT_EQ(verdict(evidence_of(r), "one_stack"), Verdict::undecided);
+  // Prompts that do not occur in the text are no zero-shot, as in a comparison's tables.
+  r = comparison();
+  for (ContenderReport& c : r.contenders) c.stages[0].scores[0].name = "all";
+  const auto without = evidence_of(r);
+  EXPECT_EQ(std::ranges::find(without, "zero_shot", &Evidence::reason), without.end());
+}
+
+// A difference that one rival shows by chance does not contradict.
+TEST(Reasons, CorrectForSeveralRivals) {
+  CompareReport r = comparison();
+  r.contenders[0].stages[0].scores[0].score.seeds = {.50, .50, .50};
+  r.contenders[1].stages[0].scores[0].score.seeds = {.52, .526, .514};
+  r.contenders[2].stages[0].scores[0].score.seeds = {.50, .51, .49};
+  EXPECT_EQ(verdict(evidence_of(r), "zero_shot"), Verdict::undecided);
+  r.contenders.pop_back();
+  EXPECT_EQ(verdict(evidence_of(r), "zero_shot"), Verdict::contradicted);
 }
 
 TEST(Reasons, WithoutMeasurementsThereIsNoEvidence) {
@@ -90,6 +122,16 @@ TEST(Reasons, CollectsVerdictsOfTheRightStudy) {
   EXPECT_EQ(contradicted, 1u);
   EXPECT_EQ(measured, 1u);
   EXPECT_EQ(r.findings.size(), 2u);  // how many of each verdict, and this one
+  // Each row says how it was judged, and what was run.
+  size_t named = 0;
+  for (const StudyTable& t : r.tables) {
+    ASSERT_EQ(t.head[3], "judged by");
+    for (const auto& row : t.rows) {
+      EXPECT_FALSE(row[3].empty()) << row[0];
+      named += row[2] == "triarch study rank";
+    }
+  }
+  EXPECT_EQ(named, 1u);
 }
 
 TEST(Reasons, EachHasANameOfItsOwn) {

@@ -106,7 +106,11 @@ TEST(RegressionStudy, LearnsAndReports) {
   EXPECT_EQ(o.counts(), (std::vector<int64_t>{1, 2, 3}));
   EXPECT_FALSE(regression_trial(Family::causal, 1, o, methods, [](double, int64_t) { return false; }));
   const StudyReport r = regression_report(o, methods, results);
-  EXPECT_EQ(r.findings.size(), 5u);
+  ASSERT_EQ(r.findings.size(), 5u);
+  // One seed tells nothing apart, and nothing is said to be equal.
+  EXPECT_EQ(r.evidence.at(0).verdict, Verdict::undecided);
+  for (size_t i : {0, 3, 4})
+    EXPECT_NE(r.findings[i].find("not told apart by 1 seed"), std::string::npos) << r.findings[i];
   set_this_thread_serial(false);
   for (const StudyTable& t : r.tables) {
     for (const auto& row : t.rows) EXPECT_EQ(row.size(), t.head.size()) << t.title;

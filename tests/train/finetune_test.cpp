@@ -89,5 +89,41 @@ TEST_F(FinetuneTest, ClassesAndTagsOfASeparableTask) {
   }
 }
 
+// A head belongs to its labels: it is kept for the same ones only, and another task's goes.
+TEST_F(FinetuneTest, AHeadStaysForTheSameLabelsOnly) {
+  const TrainConfig base = with("tagger", Family::encoder, ObjectiveKind::tagging, 3);
+  train(*std::make_unique<triarch::Run>(base, data_for(base, labelled(ObjectiveKind::tagging, 60))));
+  const std::filesystem::path model = find_model(root_ / "tagger");
+  const SafetensorsFile weights(model / model_file::weights, "test");
+  const Tokenizer tokenizer = Tokenizer::load(model / model_file::tokenizer);
+  const auto finetuned = [&](ObjectiveKind kind, Corpus corpus) {
+    TrainConfig c = with("finetuned", Family::encoder, kind, 2);
+    c.init_from = (root_ / "tagger").string();
+    c.model = read_spec(model);
+    return std::make_unique<triarch::Run>(
+        c, prepare_data(std::move(corpus), c.data, c.seed, c.objectives.front().kind, &tokenizer));
+  };
+  const auto kept = [&](triarch::Run& run, const std::string& name) {
+    const Parameter* p = run.learner().model().parameters().find(name);
+    const NamedTensor* t = weights.find(name);
+    return p && t && std::memcmp(t->data, p->value.raw(), size_t(t->bytes())) == 0;
+  };
+  EXPECT_TRUE(kept(*finetuned(ObjectiveKind::tagging, labelled(ObjectiveKind::tagging, 60)), "tags.weight"));
+  Corpus renamed = labelled(ObjectiveKind::tagging, 60);
+  for (Document& d : renamed.documents) {
+    for (size_t i = 0; i < d.target.size(); i = d.target.find(' ', i) + 1) {
+      d.target.insert(i, "x");
+      if (d.target.find(' ', i) == std::string::npos) break;
+    }
+  }
+  const auto other = finetuned(ObjectiveKind::tagging, renamed);
+  EXPECT_EQ(other->config().model.labels, (std::vector<std::string>{"xanimal", "xcolour", "xnumber"}));
+  EXPECT_FALSE(kept(*other, "tags.weight"));
+  const auto classes = finetuned(ObjectiveKind::classification, labelled(ObjectiveKind::classification, 60));
+  EXPECT_EQ(classes->config().model.classes, 3);
+  EXPECT_EQ(classes->config().model.tags, 0);
+  EXPECT_EQ(classes->learner().model().parameters().find("tags.weight"), nullptr);
+}
+
 }  // namespace
 }  // namespace triarch

@@ -168,7 +168,7 @@ void assign_json(const nlohmann::json& value, const Field& field, const std::str
       return;
     }
     case Field::Kind::scalar:
-      if (value.is_null() && field.optional()) return field.clear();
+      if (value.is_null() && field.clears()) return field.clear();
       if (value.is_string() != field.quoted() || value.is_structured() || value.is_null()) refuse();
       if (!field.parse(value.is_string() ? value.get<std::string>() : value.dump())) refuse();
   }
@@ -180,10 +180,6 @@ YAML::Node parse_node(std::string_view text, const std::string& source) {
   } catch (const YAML::Exception& e) {
     fail(ExitCode::usage, "{}: expected YAML: {}", at_line(source, e.mark), e.msg);
   }
-}
-
-std::string json_string(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 // Text that YAML reads back as itself without quotes.
@@ -286,6 +282,10 @@ std::optional<Field> descend(const std::vector<Field>& fields, std::string_view 
 
 }  // namespace
 
+std::string json_string(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 bool same_key(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return fold(x) == fold(y); });
 }
@@ -378,7 +378,7 @@ bool parse_integer(std::string_view text, __int128& value) {
   return true;
 }
 
-std::string print_double(double value) { return fmt::format("{}", value); }
+std::string print_double(double value) { return std::isfinite(value) ? fmt::format("{}", value) : "null"; }
 
 void read_yaml(std::string_view text, const std::string& source, const std::vector<Field>& fields) {
   YamlReader(source, fields).group(parse_node(text, source), fields, "");

@@ -19,6 +19,7 @@
 // nearest key.
 #pragma once
 
+#include <cmath>
 #include <concepts>
 #include <filesystem>
 #include <limits>
@@ -70,6 +71,9 @@ std::optional<E> enum_value(std::string_view name) {
   return std::nullopt;
 }
 
+// A text as JSON, in quotes; what is no UTF-8 is replaced.
+std::string json_string(const std::string& text);
+
 // "; did you mean 'width'?" for the candidate nearest to a mistyped word, or "" if none is near.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
 
@@ -86,7 +90,7 @@ class Field {
     std::string (*print)(const void* member) = nullptr;
     bool (*parse)(std::string_view text, void* member) = nullptr;
     bool (*has_value)(const void* member) = nullptr;
-    void (*clear)(void* member) = nullptr;
+    void (*clear)(void* member) = nullptr;  // of what null stands for: no value, or a number that is none
     void (*resize)(void* member, size_t size) = nullptr;
     std::vector<Field> (*children)(void* member) = nullptr;
   };
@@ -106,6 +110,7 @@ class Field {
   std::string print() const { return type_->print(member_); }
   bool parse(std::string_view text) const { return type_->parse(text, member_); }
   bool has_value() const { return !type_->optional || type_->has_value(member_); }
+  bool clears() const { return type_->clear; }  // JSON may have null for it
   void clear() const { type_->clear(member_); }
   // A group's fields; a list's elements.
   std::vector<Field> children() const { return type_->children(member_); }
@@ -124,6 +129,7 @@ bool parse_double(std::string_view text, double& value);
 // Also 1e6 and what parse_double knows, if it is a whole number.
 bool parse_integer(std::string_view text, __int128& value);
 bool parse_seconds(std::string_view text, double& value);
+// "null" for what is no number, or infinite: JSON has none of these.
 std::string print_double(double value);
 
 class Lister;
@@ -220,13 +226,22 @@ std::string print_value(const T& member) {
   } else if constexpr (std::is_integral_v<T>) {
     return std::to_string(member);
   } else if constexpr (std::is_same_v<T, float>) {
-    return fmt::format("{}", member);
+    return std::isfinite(member) ? fmt::format("{}", member) : "null";
   } else if constexpr (std::is_floating_point_v<T>) {
     return print_double(member);
   } else if constexpr (std::is_same_v<T, Seconds>) {
     return print_double(member.value);
   } else {
     return enum_name(member);
+  }
+}
+
+template <class T>
+constexpr void (*clear_of())(void* member) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return [](void* member) { *static_cast<T*>(member) = std::numeric_limits<T>::quiet_NaN(); };
+  } else {
+    return nullptr;
   }
 }
 
@@ -285,6 +300,7 @@ const Field::Type& field_type() {
         .name = type_name<T>,
         .print = [](const void* member) { return print_value(*static_cast<const T*>(member)); },
         .parse = [](std::string_view text, void* member) { return parse_value(text, *static_cast<T*>(member)); },
+        .clear = clear_of<T>(),
     };
     return type;
   }

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <random>
 #include <vector>
 
 #include "triarch/base/error.h"
@@ -67,6 +68,27 @@ bool sync_tree(const fs::path& path) {
 
 const char* reason() { return std::strerror(errno); }
 
+// A sibling's name that nobody else takes, on this machine or another that writes there: <name>.tmp-<pid>-<8 hex>.
+fs::path temporary_of(const fs::path& path) {
+  return fmt::format("{}.tmp-{}-{:08x}", path.string(), ::getpid(), std::random_device{}());
+}
+
+bool is_temporary(std::string_view name) {
+  const size_t at = name.rfind(".tmp-");
+  if (at == std::string_view::npos) return false;
+  name.remove_prefix(at + 5);
+  const size_t dash = name.find_first_not_of("0123456789");
+  return dash > 0 && dash != std::string_view::npos && name[dash] == '-' && name.size() == dash + 9 &&
+         name.find_first_not_of("0123456789abcdef", dash + 1) == std::string_view::npos;
+}
+
+// With all above it.
+void make_folders(const fs::path& path, std::string_view what) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) fail("{}: cannot create the folder '{}': {}", what, path.string(), error.message());
+}
+
 }  // namespace
 
 std::string read_file(const fs::path& path, std::string_view what) {
@@ -94,8 +116,10 @@ void write_file(const fs::path& path, std::string_view bytes, std::string_view w
 }
 
 AtomicFile::AtomicFile(fs::path path, std::string what) : path_(std::move(path)), what_(std::move(what)) {
-  temporary_ = path_.string() + ".tmp-" + std::to_string(::getpid());
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  do {
+    temporary_ = temporary_of(path_);
+    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (fd_ < 0 && errno == EEXIST);
   if (fd_ < 0) give_up("create");
 }
 
@@ -147,10 +171,11 @@ void AtomicFile::commit() {
 }
 
 AtomicFolder::AtomicFolder(fs::path path, std::string what) : path_(without_slash(path)), what_(std::move(what)) {
-  temporary_ = path_.string() + ".tmp-" + std::to_string(::getpid());
+  make_folders(folder_of(path_), what_);
   std::error_code error;
-  fs::remove_all(temporary_, error);
-  fs::create_directories(temporary_, error);
+  do {
+    temporary_ = temporary_of(path_);
+  } while (!fs::create_directory(temporary_, error) && !error);
   if (error) fail("{}: cannot create the folder '{}': {}", what_, temporary_.string(), error.message());
 }
 
@@ -169,7 +194,7 @@ void AtomicFolder::commit() {
     }
     exchanged = ::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), RENAME_EXCHANGE) == 0;
     if (!exchanged) {  // a file system without it: a short moment without either
-      const fs::path old = temporary_.string() + "-old";
+      const fs::path old = temporary_of(path_);
       if (::rename(path_.c_str(), old.c_str()) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
         fail("{}: cannot replace '{}': {}", what_, path_.string(), reason());
       }
@@ -184,9 +209,8 @@ void AtomicFolder::commit() {
 }
 
 void remove_folder(const fs::path& path, std::string_view what) {
-  const fs::path nameless = without_slash(path).string() + ".tmp-" + std::to_string(::getpid());
+  const fs::path nameless = temporary_of(without_slash(path));
   std::error_code error;
-  fs::remove_all(nameless, error);
   fs::rename(path, nameless, error);
   if (!error) fs::remove_all(nameless, error);
   if (error) fail("{}: cannot remove the folder '{}': {}", what, path.string(), error.message());
@@ -196,23 +220,37 @@ int remove_leftovers(const fs::path& folder) {
   std::error_code ignored;
   std::vector<fs::path> found;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().filename().string().find(".tmp-") != std::string::npos) found.push_back(entry.path());
+    if (is_temporary(entry.path().filename().string())) found.push_back(entry.path());
   }
   for (const fs::path& path : found) fs::remove_all(path, ignored);
   return int(found.size());
 }
 
-FolderLock::FolderLock(const fs::path& folder, std::string_view what) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) fail("{}: cannot create the folder '{}': {}", what, folder.string(), error.message());
-  fd_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd_ < 0) fail("{}: cannot open the folder '{}': {}", what, folder.string(), reason());
-  // Other errors than this one mean a file system without locks.
-  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    ::close(fd_);
-    fail("{}: another process is writing into '{}'; wait for it or choose another folder", what, folder.string());
+fs::path new_folder(const std::string& prefix, std::string_view what) {
+  make_folders(folder_of(prefix), what);
+  for (int n = 1;; ++n) {
+    const fs::path path = fmt::format("{}-{:04}", prefix, n);
+    std::error_code error;
+    if (fs::create_directory(path, error)) return path;
+    // A file of that name is in the way, too.
+    if (error && error != std::errc::file_exists) {
+      fail("{}: cannot create the folder '{}': {}", what, path.string(), error.message());
+    }
   }
+}
+
+FolderLock::FolderLock(const fs::path& folder, std::string_view what) {
+  make_folders(folder, what);
+  // A file, open for writing: network file systems lock nothing else.
+  const fs::path file = folder / kFile;
+  fd_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (fd_ < 0) fail("{}: cannot open '{}': {}", what, file.string(), reason());
+  // Some file systems have no locks at all: there one process must be enough.
+  if (::flock(fd_, LOCK_EX | LOCK_NB) == 0 || errno == ENOSYS || errno == EOPNOTSUPP) return;
+  const int error = errno;
+  ::close(fd_);
+  if (error != EWOULDBLOCK) fail("{}: cannot lock '{}': {}", what, file.string(), std::strerror(error));
+  fail("{}: another process is writing into '{}'; wait for it or choose another folder", what, folder.string());
 }
 
 FolderLock::~FolderLock() { ::close(fd_); }

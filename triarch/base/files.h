@@ -40,7 +40,7 @@ class AtomicFile {
 
 // A folder that appears under its name complete or not at all. Write into path(), then commit(): everything in it is
 // synced, and it takes the place of what had its name. Without commit() nothing is left, apart from after a crash: the
-// temporary sibling <name>.tmp-<pid>, which remove_leftovers() takes away.
+// temporary sibling <name>.tmp-<pid>-<8 hex digits>, which remove_leftovers() takes away.
 class AtomicFolder {
  public:
   AtomicFolder(std::filesystem::path path, std::string what);
@@ -64,9 +64,14 @@ void remove_folder(const std::filesystem::path& path, std::string_view what);
 // for one who knows that no other process writes there: see FolderLock.
 int remove_leftovers(const std::filesystem::path& folder);
 
+// Makes and returns the first folder of prefix-0001, prefix-0002 ... that is not there yet, and all folders above it;
+// of several processes that ask at once each gets one of its own.
+std::filesystem::path new_folder(const std::string& prefix, std::string_view what);
+
 // Makes the folder, if needed, and holds it until destroyed or the process ends; an error if another process does.
 class FolderLock {
  public:
+  static constexpr const char* kFile = ".lock";  // inside the folder; it stays
   FolderLock(const std::filesystem::path& folder, std::string_view what);
   ~FolderLock();
   FolderLock(const FolderLock&) = delete;

@@ -18,5 +18,6 @@ std::optional<double> parse_duration(std::string_view text);
 std::string sentence_case(std::string text);  // with a capital first letter
 // "a, b and c".
 std::string listed(const std::vector<std::string>& words, const char* last = "and");
+std::string shell_word(const std::string& text);  // in quotes where a shell needs them
 
 }  // namespace triarch

@@ -167,11 +167,13 @@ fs::path resolve_checkpoint(const fs::path& path) {
        path.string(), checkpoint_file::manifest, prefix);
 }
 
-void prune_checkpoints(const fs::path& run, int64_t limit) {
+void prune_checkpoints(const fs::path& run, int64_t limit, int64_t kept) {
   remove_leftovers(run);
   if (limit <= 0) return;
   const std::vector<CheckpointPlace> all = list_checkpoints(run);
-  for (size_t i = 0; i + size_t(limit) < all.size(); ++i) remove_folder(all[i].path, "remove an old checkpoint");
+  for (size_t i = 0; i + size_t(limit) < all.size(); ++i) {
+    if (all[i].step != kept) remove_folder(all[i].path, "remove an old checkpoint");
+  }
 }
 
 }  // namespace triarch

@@ -2,7 +2,7 @@
 //
 //   model.safetensors       weights                      config.yaml   what was run, resolved
 //   optimizer.safetensors   its moments                  tokenizer.*   text <-> ids
-//   state.json              step, tokens, data position, log position, random seed, precision, instruction set
+//   state.json              step, tokens, data position, log position, precision, instruction set
 //   manifest.json           size and hash of every other file; written last, checked on opening
 //
 // This file knows folders, names and hashes; what the files say is the caller's.
@@ -31,34 +31,6 @@ inline constexpr const char* config = "config.yaml";
 inline constexpr const char* manifest = "manifest.json";
 }  // namespace checkpoint_file
 
-// Where a run was, as every trainer keeps it in state.json, beside the position in its data.
-struct RunState {
-  int64_t step = 0;             // optimizer steps done
-  int64_t tokens = 0;           // tokens trained on
-  double flops = 0;             // of these steps
-  double seconds = 0;           // of training, over all processes that took part
-  uint64_t seed = 0;            // all random numbers are functions of it and of positions
-  std::string precision;        // "float32", "bfloat16"
-  std::string instruction_set;  // kernels::name_of(active_isa())
-  int64_t metrics_bytes = 0;    // of metrics.jsonl that belong to this checkpoint
-  std::string events_file;      // name of the TensorBoard file
-  int64_t events_bytes = 0;     // of it that belong to this checkpoint
-
-  template <class V>
-  void fields(V& v) {
-    v("step", step, "optimizer steps done");
-    v("tokens", tokens, "tokens trained on");
-    v("flops", flops, "floating-point operations of these steps");
-    v("seconds", seconds, "seconds of training");
-    v("seed", seed, "of all random numbers");
-    v("precision", precision, "float32 or bfloat16");
-    v("instruction_set", instruction_set, "which kernels ran");
-    v("metrics_bytes", metrics_bytes, "length of metrics.jsonl");
-    v("events_file", events_file, "name of the TensorBoard file");
-    v("events_bytes", events_bytes, "length of it");
-  }
-};
-
 // Writes <run>/checkpoint-<step>. Without commit() nothing is left; an older checkpoint of the same step is replaced.
 class CheckpointWriter {
  public:
@@ -68,7 +40,7 @@ class CheckpointWriter {
   const std::filesystem::path& path() const { return folder_.path(); }
   void text(const std::string& name, std::string_view content);
   void tensors(const std::string& name, std::vector<NamedTensor> tensors, Metadata metadata = {});
-  // Any struct with fields(), holding a RunState and what else is needed to go on.
+  // Any struct with fields(), holding what is needed to go on.
   template <class T>
   void state(const T& state) {
     text(checkpoint_file::state, to_json(state) + "\n");
@@ -116,8 +88,8 @@ std::optional<CheckpointPlace> newest_checkpoint(const std::filesystem::path& ru
 // Which folder a person means: a checkpoint itself, or a run, whose newest it is. Error if there is none.
 std::filesystem::path resolve_checkpoint(const std::filesystem::path& path);
 
-// Removes all but the newest `limit` checkpoints (0 or less: keeps all), and leftovers of interrupted saves. The caller
-// holds the run's FolderLock.
-void prune_checkpoints(const std::filesystem::path& run, int64_t limit);
+// Removes all but the newest `limit` checkpoints (0 or less: keeps all) and the one of step `kept`, and leftovers of
+// interrupted saves. The caller holds the run's FolderLock.
+void prune_checkpoints(const std::filesystem::path& run, int64_t limit, int64_t kept = -1);
 
 }  // namespace triarch

@@ -72,11 +72,10 @@ void check_names(const SafetensorsFile& file, Parameters& parameters, bool other
 
 }  // namespace
 
-void load_known_parameters(const SafetensorsFile& file, Parameters& parameters) {
+void load_known_parameters(const SafetensorsFile& file, Parameters& parameters, bool same_labels) {
   check_names(file, parameters, true, ExitCode::usage);
   for (Parameter& p : parameters.all()) {
-    const NamedTensor* t = file.find(p.name);
-    if (!t || (is_task_head(p.name) && t->count() != p.count())) continue;
+    if (is_task_head(p.name) && !(same_labels && file.find(p.name))) continue;
     parameters.write(p, [&](const Tensor& to) { load_tensor(file, p.name, p, to); });
   }
 }

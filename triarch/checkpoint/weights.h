@@ -28,9 +28,9 @@ std::vector<NamedTensor> tensors_of(const Parameters& parameters);
 // Reads every parameter. Errors (ExitCode::corrupt) name the tensor that is missing, too many or of another shape.
 void load_parameters(const SafetensorsFile& file, Parameters& parameters);
 
-// The same for another task: heads over classes and tags that the file lacks, or has for another number of them, keep
-// their values. Usage error if anything else differs.
-void load_known_parameters(const SafetensorsFile& file, Parameters& parameters);
+// The same for another task: heads over classes and tags that the file lacks keep their values, and all of them unless
+// `same_labels`, as equally many may mean something else. Usage error if anything else differs.
+void load_known_parameters(const SafetensorsFile& file, Parameters& parameters, bool same_labels);
 
 // One parameter from the tensor called `name`, into `to` of its shape.
 void load_tensor(const SafetensorsFile& file, const std::string& name, const Parameter& shape, const Tensor& to);

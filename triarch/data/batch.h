@@ -56,6 +56,9 @@ struct Rows {
 
 enum class Head : uint8_t { vocabulary, classes, tags };
 
+// Which rows an example becomes: data/packing.h.
+enum class Layout : uint8_t { decoder, encoder, encoder_decoder, permutation };
+
 struct Batch {
   Rows encoder, decoder;  // one of them is empty except in an encoder-decoder
   Head head = Head::vocabulary;

@@ -38,7 +38,7 @@ bool is_data(const fs::path& path) {
   for (const char* other : {".*", "README*", "LICEN[CS]E*", "SOURCE*"}) {
     if (fnmatch(other, name.c_str(), FNM_CASEFOLD) == 0) return false;
   }
-  return end == ".txt" || end == ".jsonl" || end == ".ndjson" || end == ".tsv";
+  return end == ".txt" || end == ".jsonl" || end == ".ndjson" || end == ".json" || end == ".tsv";
 }
 
 std::vector<std::string> expand_glob(const std::string& pattern) {
@@ -55,16 +55,19 @@ void list_folder(const fs::path& folder, Corpus& corpus) {
   std::vector<fs::path> inside;
   std::error_code error;
   for (fs::recursive_directory_iterator i(folder, error), end; !error && i != end; i.increment(error)) {
-    if (std::error_code ignored; i->is_regular_file(ignored)) inside.push_back(i->path());
+    std::error_code ignored;
+    if (i->is_regular_file(ignored)) inside.push_back(i->path());
+    if (i->path().filename().string().starts_with('.')) i.disable_recursion_pending();  // .ipynb_checkpoints, .git
   }
   if (error) fail("read corpus: cannot list the folder '{}': {}", folder.string(), error.message());
   std::sort(inside.begin(), inside.end());
   const size_t before = corpus.files.size();
   for (const fs::path& path : inside) (is_data(path) ? corpus.files : corpus.skipped).push_back(path.string());
-  require(corpus.files.size() > before,
-          "read corpus: expected .txt, .jsonl or .tsv files (also .gz or .zst of them) in '{}', found {} files of "
-          "other kinds; name the files themselves to read them",
-          folder.string(), inside.size());
+  require(
+      corpus.files.size() > before,
+      "read corpus: expected .txt, .jsonl, .json or .tsv files (also .gz or .zst of them) in '{}', found {} files of "
+      "other kinds; name the files themselves to read them",
+      folder.string(), inside.size());
 }
 
 void list_files(const std::vector<std::string>& inputs, Corpus& corpus) {
@@ -117,9 +120,9 @@ class FileReader {
   FileReader(std::string file, const ReadOptions& options, Corpus& corpus)
       : file_(std::move(file)), options_(options), corpus_(corpus) {}
 
-  void read() {
-    const std::string content = read_text_file(file_, "read corpus");
-    if (!options_.binary) check_is_text(content, file_);
+  void read() { read(read_text_file(file_, "read corpus")); }
+  void read(const std::string& content) {
+    check_is_text(content, file_);
     const size_t before = corpus_.documents.size();
     switch (format_of(file_)) {
       case Format::text:
@@ -181,8 +184,10 @@ class FileReader {
     if (found == object.end()) {
       std::vector<std::string> names;
       for (const auto& [key, value] : object.items()) names.push_back(key);
-      fail("read corpus: {}:{}: expected the field '{}', found {}; name the fields to read as input and target", file_,
-           number, name, names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
+      fail(
+          "read corpus: {}:{}: expected the field '{}', found {}; name the one to read with --input-field or "
+          "--target-field",
+          file_, number, name, names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
     }
     if (found->is_string()) return found->get<std::string>();
     if (found->is_number() || found->is_boolean()) return found->dump();
@@ -257,6 +262,12 @@ Corpus read_corpus(const std::vector<std::string>& inputs, const ReadOptions& op
   list_files(inputs, corpus);
   for (const std::string& file : corpus.files) FileReader(file, options, corpus).read();
   return corpus;
+}
+
+std::vector<Document> read_documents(std::string bytes, const std::string& name, const ReadOptions& options) {
+  Corpus corpus;
+  FileReader(name, options, corpus).read(text_of_file(std::move(bytes), name, "read corpus"));
+  return std::move(corpus.documents);
 }
 
 }  // namespace triarch

@@ -41,15 +41,6 @@ struct ReadOptions {
   // inputs/targets, prompt/completion, prompt/response (pairs) and text. Numbers and booleans are read as
   // written; an input without a target field named is a text.
   std::string input_field = {}, target_field = {};
-  bool binary = false;  // accept files of any bytes as text
-
-  template <class V>
-  void fields(V& v) {
-    v("breaks", breaks, "where .txt files are cut into documents");
-    v("input_field", input_field, "field of .jsonl that holds the text or input; empty: known names");
-    v("target_field", target_field, "field of .jsonl that holds the target; empty: known names");
-    v("binary", binary, "accept files of any bytes as text");
-  }
 };
 
 struct Corpus {
@@ -61,23 +52,20 @@ struct Corpus {
   uint64_t hash() const;
 };
 
-// Reads files, folders (with all below them) and globs, sorted by name within each. What a file holds is told by its
-// ending, after .gz or .zst is taken off: .jsonl, .ndjson or .json has one object per line, .tsv has
-// input<TAB>target lines, anything else is text. A byte-order mark at the start of a file is dropped; everything
-// else stays as it is, CRLF too (in .jsonl and .tsv line ends are no content). Documents without text are left out.
-// Errors name the file and the line: missing or unreadable, without text, damaged, binary (NUL bytes, or more than
-// a tenth that is not UTF-8), invalid JSON, a missing field, more or fewer than two columns.
+// Reads files, folders (with all below them but what hidden folders hold) and globs, sorted by name within each. What a
+// file holds is told by its ending in small or capital letters, after .gz or .zst is taken off: .jsonl, .ndjson or
+// .json has one object per line, .tsv has input<TAB>target lines, anything else is text. A byte-order mark at the start
+// of a file is dropped; everything else stays as it is, CRLF too (in .jsonl and .tsv line ends are no content).
+// Documents without text are left out. Errors name the file and the line: missing or unreadable, without text, damaged,
+// binary (NUL bytes, or more than a tenth that is not UTF-8), invalid JSON, a missing field, more or fewer than two
+// columns.
 Corpus read_corpus(const std::vector<std::string>& inputs, const ReadOptions& options = {});
+// The documents in the bytes of a text file that have been read already (standard input); `name` is used in messages.
+std::vector<Document> read_documents(std::string bytes, const std::string& name, const ReadOptions& options = {});
 
 struct SplitOptions {
   double validation = 0.1;  // share of the bytes, in (0, 1)
   uint64_t seed = 0;
-
-  template <class V>
-  void fields(V& v) {
-    v("validation", validation, "share of the bytes that is held out");
-    v("seed", seed, "of the choice of documents");
-  }
 };
 
 struct SplitSummary {

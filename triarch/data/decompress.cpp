@@ -14,14 +14,19 @@ namespace {
 
 constexpr size_t step = 1 << 18;
 
-[[noreturn]] void damaged(std::string_view kind, std::string_view name, std::string_view reason) {
-  fail(ExitCode::corrupt, "read corpus: '{}' is damaged or cut off ({}: {}); fetch or compress it again", name, kind,
-       reason);
-}
+// A file, and what it is read for.
+struct Named {
+  std::string_view name, what;
 
-std::string gunzip(std::string_view bytes, std::string_view name) {
+  [[noreturn]] void damaged(std::string_view kind, std::string_view reason) const {
+    fail(ExitCode::corrupt, "{}: '{}' is damaged or cut off ({}: {}); fetch or compress it again", what, name, kind,
+         reason);
+  }
+};
+
+std::string gunzip(std::string_view bytes, const Named& file) {
   z_stream stream{};
-  require(inflateInit2(&stream, 16 + MAX_WBITS) == Z_OK, "read corpus: cannot start zlib for '{}'", name);
+  require(inflateInit2(&stream, 16 + MAX_WBITS) == Z_OK, "{}: cannot start zlib for '{}'", file.what, file.name);
   const std::unique_ptr<z_stream, int (*)(z_stream*)> closer(&stream, inflateEnd);
   std::string out;
   int status = Z_STREAM_END;
@@ -39,15 +44,15 @@ std::string gunzip(std::string_view bytes, std::string_view name) {
     stream.avail_out = uInt(step);
     status = inflate(&stream, Z_NO_FLUSH);
     out.resize(out.size() - stream.avail_out);
-    if (status == Z_BUF_ERROR) damaged("gzip", name, "it ends early");
-    if (status != Z_OK && status != Z_STREAM_END) damaged("gzip", name, stream.msg ? stream.msg : "no gzip data");
+    if (status == Z_BUF_ERROR) file.damaged("gzip", "it ends early");
+    if (status != Z_OK && status != Z_STREAM_END) file.damaged("gzip", stream.msg ? stream.msg : "no gzip data");
   } while (status != Z_STREAM_END || stream.avail_in > 0 || !bytes.empty());
   return out;
 }
 
-std::string unzstd(std::string_view bytes, std::string_view name) {
+std::string unzstd(std::string_view bytes, const Named& file) {
   const std::unique_ptr<ZSTD_DStream, size_t (*)(ZSTD_DStream*)> stream(ZSTD_createDStream(), ZSTD_freeDStream);
-  require(stream != nullptr, "read corpus: cannot start zstd for '{}'", name);
+  require(stream != nullptr, "{}: cannot start zstd for '{}'", file.what, file.name);
   ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
   std::string out;
   size_t hint = 1;  // 0 when a frame is complete
@@ -57,17 +62,17 @@ std::string unzstd(std::string_view bytes, std::string_view name) {
     ZSTD_outBuffer target{out.data() + before, step, 0};
     hint = ZSTD_decompressStream(stream.get(), &target, &in);
     out.resize(before + target.pos);
-    if (ZSTD_isError(hint)) damaged("zstd", name, ZSTD_getErrorName(hint));
-    if (hint != 0 && in.pos == in.size && target.pos < step) damaged("zstd", name, "it ends early");
+    if (ZSTD_isError(hint)) file.damaged("zstd", ZSTD_getErrorName(hint));
+    if (hint != 0 && in.pos == in.size && target.pos < step) file.damaged("zstd", "it ends early");
   }
   return out;
 }
 
 }  // namespace
 
-std::string decompress(std::string bytes, std::string_view name) {
-  if (bytes.starts_with("\x1f\x8b")) return gunzip(bytes, name);
-  if (bytes.starts_with("\x28\xb5\x2f\xfd")) return unzstd(bytes, name);
+std::string decompress(std::string bytes, std::string_view name, std::string_view what) {
+  if (bytes.starts_with("\x1f\x8b")) return gunzip(bytes, {name, what});
+  if (bytes.starts_with("\x28\xb5\x2f\xfd")) return unzstd(bytes, {name, what});
   return bytes;
 }
 

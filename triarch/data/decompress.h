@@ -7,7 +7,7 @@
 namespace triarch {
 
 // gzip (also several members in a row) and zstd are told by their first bytes; other bytes come back as
-// they are. Error (corrupt) if the data is damaged or cut off; `name` is used in messages.
-std::string decompress(std::string bytes, std::string_view name);
+// they are. Error (corrupt) if the data is damaged or cut off; `name` is used in messages, which `what` opens.
+std::string decompress(std::string bytes, std::string_view name, std::string_view what);
 
 }  // namespace triarch

@@ -23,7 +23,7 @@ struct Idx {
 };
 
 Idx read_idx(const fs::path& path, size_t dimensions) {
-  const std::string bytes = decompress(read_file(path, "read pictures"), path.string());
+  const std::string bytes = decompress(read_file(path, "read pictures"), path.string(), "read pictures");
   const auto byte = [&](size_t i) { return int64_t(uint8_t(bytes[i])); };
   const size_t head = 4 + 4 * dimensions;
   if (bytes.size() < head || byte(0) != 0 || byte(1) != 0 || byte(2) != 8 || size_t(byte(3)) != dimensions) {

@@ -25,7 +25,6 @@ namespace triarch {
 
 struct Specials;
 
-enum class Layout : uint8_t { decoder, encoder, encoder_decoder, permutation };
 const char* layout_name(Layout layout);
 
 // Rows that an example takes.

@@ -12,8 +12,10 @@ namespace triarch {
 // The bytes of a file, those of a .gz or .zst decompressed, without a byte-order mark. `what` opens the message of an
 // error: missing, unreadable, damaged (corrupt).
 std::string read_text_file(const std::filesystem::path& path, std::string_view what);
+// The same of bytes that have been read already.
+std::string text_of_file(std::string bytes, std::string_view name, std::string_view what);
 
-// The ending that says what a file holds: ".jsonl" of "a/b.jsonl.gz".
+// The ending that says what a file holds, in small letters: ".jsonl" of "a/b.JSONL.gz".
 std::string content_ending(const std::filesystem::path& path);
 // The name without folder and ending: "b".
 std::string content_stem(const std::filesystem::path& path);

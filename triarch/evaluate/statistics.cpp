@@ -34,6 +34,22 @@ double incomplete_beta(double a, double b, double x) {
   return front * f;
 }
 
+Interval bootstrap_of(const Estimate& e, double level) {
+  return {quantile(e.resamples, (1 - level) / 2), quantile(e.resamples, (1 + level) / 2)};
+}
+
+// Two-sided, of a mean of 0: the level at which Estimate::interval reaches it.
+double p_of(const Estimate& e) {
+  if (e.runs.size() < 2) return 1;
+  const auto share = [&](auto holds) {
+    return double(std::ranges::count_if(e.resamples, holds)) / double(e.resamples.size());
+  };
+  const double drawn = 2 * std::min(share([](double x) { return x <= 0; }), share([](double x) { return x >= 0; }));
+  const double m = std::abs(e.mean()), sd = standard_deviation(e.runs), n = double(e.runs.size());
+  const double t = sd > 0 ? 2 * student_cdf(-m * std::sqrt(n) / sd, n - 1) : m > 0 ? 0 : 1;
+  return std::min(1.0, std::max(drawn, t));
+}
+
 }  // namespace
 
 double mean(std::span<const double> x) {
@@ -136,7 +152,8 @@ void Measurements::check() const {
 double Estimate::mean() const { return triarch::mean(runs); }
 
 Interval Estimate::interval(double level) const {
-  return {quantile(resamples, (1 - level) / 2), quantile(resamples, (1 + level) / 2)};
+  const Interval drawn = bootstrap_of(*this, level), t = t_interval(runs, level).value_or(drawn);
+  return {std::min(drawn.low, t.low), std::max(drawn.high, t.high)};
 }
 
 std::vector<size_t> resampled_runs(int64_t number, size_t runs) {
@@ -166,6 +183,12 @@ Estimate estimate(const Measurements& x, int64_t resamples) {
   return out;
 }
 
+Estimate estimate_of(std::span<const double> by_run) {
+  Measurements m;
+  for (double x : by_run) m.values.push_back({x});
+  return estimate(m);
+}
+
 Figure figure_of(const Estimate& e) {
   Figure f;
   f.seeds = e.runs;
@@ -174,16 +197,7 @@ Figure figure_of(const Estimate& e) {
   const Interval interval = e.interval();
   f.low = interval.low;
   f.high = interval.high;
-  if (const auto t = t_interval(e.runs)) {
-    f.t_low = t->low;
-    f.t_high = t->high;
-  }
   return f;
-}
-
-bool Difference::significant() const {
-  if (runs < 2 || !same_direction || !bootstrap.excludes_zero()) return false;
-  return runs >= 5 || (t && t->excludes_zero());
 }
 
 Difference difference(const Estimate& a, const Estimate& b) {
@@ -193,13 +207,26 @@ Difference difference(const Estimate& a, const Estimate& b) {
   Estimate d = a;
   for (size_t i = 0; i < d.runs.size(); ++i) d.runs[i] -= b.runs[i];
   for (size_t i = 0; i < d.resamples.size(); ++i) d.resamples[i] -= b.resamples[i];
+  return difference_of(d);
+}
+
+Difference difference_of(const Estimate& d) {
   Difference out;
   out.runs = int64_t(d.runs.size());
   out.mean = d.mean();
-  out.bootstrap = d.interval();
-  out.t = t_interval(d.runs);
+  out.interval = d.interval();
+  out.bootstrap = bootstrap_of(d, 0.95);
+  out.p = p_of(d);
   out.same_direction = std::ranges::all_of(d.runs, [](double x) { return x > 0; }) ||
                        std::ranges::all_of(d.runs, [](double x) { return x < 0; });
+  return out;
+}
+
+std::vector<bool> claimed(std::span<const Difference> all) {
+  std::vector<double> p;
+  for (const Difference& d : all) p.push_back(d.p);
+  std::vector<bool> out = holm(p, 0.05);
+  for (size_t i = 0; i < all.size(); ++i) out[i] = out[i] && all[i].significant();
   return out;
 }
 

@@ -3,7 +3,9 @@
 //
 // Items are common to all runs, so the bootstrap draws runs (outer) and items (inner) with replacement, the same items
 // for every drawn run: the crossed, or pigeonhole, bootstrap (Owen 2007), which does not understate either source
-// of chance. Differences are paired: the same runs and items for both sides.
+// of chance. Over few runs, though, it is too narrow, and Student's t over runs knows nothing of items: the one
+// interval that is printed, and by which differences are judged, reaches as far as either of them. Differences are
+// paired: the same runs and items for both sides.
 #pragma once
 
 #include <cstdint>
@@ -58,7 +60,8 @@ struct Estimate {
   std::vector<double> resamples;  // mean over the drawn runs
 
   double mean() const;
-  // Between quantiles of the resamples.
+  // From the lower of the low ends to the higher of the high ends of a bootstrap (quantiles of the resamples) and of
+  // Student's t over runs. Of one run, the bootstrap over its items.
   Interval interval(double level = 0.95) const;
 };
 
@@ -69,22 +72,21 @@ std::vector<size_t> resampled_runs(int64_t number, size_t runs);  // `runs` of t
 Draw resampled_items(int64_t number);
 // Of the mean over runs. With one run only items are drawn.
 Estimate estimate(const Measurements& x, int64_t resamples = kResamples);
+// Of one value of each run: only runs are drawn.
+Estimate estimate_of(std::span<const double> by_run);
 
 // An estimate as reports hold it.
 struct Figure {
   double mean = 0, sd = 0;
-  double low = 0, high = 0;             // 95 %, bootstrap over seeds and items
-  std::optional<double> t_low, t_high;  // 95 %, Student's t over seeds
-  std::vector<double> seeds;            // of each seed
+  double low = 0, high = 0;   // Estimate::interval, 95 %
+  std::vector<double> seeds;  // of each seed
 
   template <class V>
   void fields(V& v) {
     v("mean", mean, "over seeds");
     v("sd", sd, "over seeds");
-    v("low", low, "95 %, bootstrap over seeds and items");
-    v("high", high, "95 %, bootstrap over seeds and items");
-    v("t_low", t_low, "95 %, Student's t over seeds");
-    v("t_high", t_high, "95 %, Student's t over seeds");
+    v("low", low, "95 %: as far as a bootstrap over seeds and items or Student's t over seeds reaches");
+    v("high", high, "95 %");
     v("seeds", seeds, "of each seed");
   }
 };
@@ -93,15 +95,24 @@ Figure figure_of(const Estimate& estimate);
 // Of a - b: the same runs (by seed) and items on both sides.
 struct Difference {
   double mean = 0;
-  Interval bootstrap;
-  std::optional<Interval> t;    // over runs; none for one
+  Interval interval;            // Estimate::interval, 95 %
+  Interval bootstrap;           // by resampling alone
+  double p = 1;                 // two-sided, of no difference: the larger of bootstrap's and t's; 1 for one run
   bool same_direction = false;  // every run says the same
   int64_t runs = 0;
 
-  // Claimed only if the bootstrap excludes 0, every run agrees and, below five runs (where a bootstrap over runs is too
-  // narrow), the t interval excludes 0 as well. One run claims nothing.
-  bool significant() const;
+  // Claimed only if the interval excludes 0 and every run agrees. One run claims nothing.
+  bool significant() const { return runs >= 2 && same_direction && interval.excludes_zero(); }
+  // Claimed, and on that side of 0.
+  bool above() const { return significant() && mean > 0; }
+  bool below() const { return significant() && mean < 0; }
 };
 Difference difference(const Estimate& a, const Estimate& b);
+// Of differences that were taken in each run.
+Difference difference_of(const Estimate& d);
+
+// Which of several differences are claimed where any of them would do: those that are significant by Holm's correction
+// over all, too.
+std::vector<bool> claimed(std::span<const Difference> all);
 
 }  // namespace triarch

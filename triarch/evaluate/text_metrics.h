@@ -62,13 +62,6 @@ struct TokenOverlap {
   double exact_match = 0;     // share of the answers that are their references
   double token_accuracy = 0;  // share of all reference tokens that stand in the answer at the same place
   double token_f1 = 0;        // mean over texts of 2PR / (P + R), tokens in any order (Rajpurkar et al. 2016)
-
-  template <class V>
-  void fields(V& v) {
-    v("exact_match", exact_match, "share of answers that are their references");
-    v("token_accuracy", token_accuracy, "share of reference tokens that the answers have at the same place");
-    v("token_f1", token_f1, "mean F1 of tokens in any order");
-  }
 };
 // By token ids, or by words (what Unicode whitespace separates, whose amount does not matter). Error if there are no
 // texts, or not one reference for each.

@@ -74,13 +74,13 @@ void extend(Search& s, const BeamOptions& o, const Specials& specials, std::span
     const Step& step = steps[rank];
     Beam beam = s.running[step.parent].beam;
     beam.log_probability = step.log_probability;
-    if (step.id == specials.eos) {
-      if (rank >= size_t(o.beams)) continue;
-      beam.ended = true;
-      keep(s, o, std::move(beam));
-    } else {
-      beam.ids.push_back(step.id);
+    beam.ended = step.id == specials.eos;
+    if (!beam.ended) beam.ids.push_back(step.id);
+    beam.stopped = !beam.ended && o.stops && o.stops(beam.ids);
+    if (!beam.ended && !beam.stopped) {
       next.push_back({std::move(beam), s.running[step.parent].slot});
+    } else if (rank < size_t(o.beams)) {
+      keep(s, o, std::move(beam));
     }
   }
   s.running = std::move(next);
@@ -109,15 +109,17 @@ void BeamOptions::check() const {
   if (max_tokens < 1) fail(ExitCode::usage, "beam.max_tokens: expected at least 1, found {}", max_tokens);
 }
 
-std::vector<std::vector<Beam>> beam_search(Session& session, const Specials& specials, std::span<const Prompt> prompts,
-                                           const BeamOptions& options) {
+std::vector<std::vector<Beam>> beam_search(
+    Session& session, const Specials& specials, std::span<const Prompt> prompts, const BeamOptions& options,
+    const std::function<void(size_t prompt, const std::vector<Beam>& beams)>& done) {
   options.check();
   if (session.slots() < options.beams) {
     fail(ExitCode::usage, "beam search: {} beams need as many slots, found {}; open the session with more",
          options.beams, session.slots());
   }
   for (const Prompt& p : prompts) session.check(p);
-  const std::vector<int32_t> never = suppressed(specials, false);
+  std::vector<int32_t> never = suppressed(specials, false);
+  if (options.ignore_eos) never.push_back(specials.eos);
   std::vector<std::vector<Beam>> out(prompts.size());
   std::vector<Search> active;
   std::vector<std::vector<int32_t>> groups;  // of free slots
@@ -136,19 +138,32 @@ std::vector<std::vector<Beam>> beam_search(Session& session, const Specials& spe
     }
     std::vector<Session::Begin> begins;
     std::vector<Session::Next> nexts;
+    std::vector<std::span<const int32_t>> answers;  // [rows of logits]
     for (const Search& s : active) {
       if (s.fresh) begins.push_back({s.slots[0], prompts[s.prompt]});
     }
+    answers.resize(begins.size());
     for (const Search& s : active) {
       if (s.fresh) continue;
-      for (const Search::Running& r : s.running) nexts.push_back({r.slot, r.beam.ids.back()});
+      for (const Search::Running& r : s.running) {
+        nexts.push_back({r.slot, r.beam.ids.back()});
+        answers.push_back(r.beam.ids);
+      }
     }
     const Logits logits = session.advance(begins, nexts);
     std::vector<std::vector<Likely>> rows(size_t(logits.rows));
     parallel(logits.rows, [&](int64_t row, int) {
       if (!std::isfinite(logits.log_sums[size_t(row)])) return;
-      for (int32_t id : likeliest(logits.row(row), 2 * options.beams, never)) {
-        rows[size_t(row)].push_back({logits.log_probability(row, id), id});
+      std::span<const double> z = logits.row(row);
+      std::vector<double> changed;
+      if (options.adjust) {
+        changed.assign(z.begin(), z.end());
+        options.adjust(changed, answers[size_t(row)]);
+        z = changed;
+      }
+      if (options.vocabulary > 0) z = z.first(std::min(z.size(), size_t(options.vocabulary)));
+      for (int32_t id : likeliest(z, 2 * options.beams, never)) {
+        rows[size_t(row)].push_back({z[size_t(id)] - logits.log_sums[size_t(row)], id});
       }
     });
     for (const std::vector<Likely>& row : rows) {
@@ -173,6 +188,7 @@ std::vector<std::vector<Beam>> beam_search(Session& session, const Specials& spe
       if (!decided(s, options)) continue;
       out[s.prompt].assign(s.ended.begin(),
                            s.ended.begin() + std::min(ptrdiff_t(options.n), ptrdiff_t(s.ended.size())));
+      if (done) done(s.prompt, out[s.prompt]);
       groups.push_back(std::move(s.slots));
       s.slots.clear();
     }

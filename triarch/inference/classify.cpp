@@ -22,7 +22,7 @@ std::vector<int32_t> beginning(const std::vector<int32_t>& ids, int64_t most) {
 }  // namespace
 
 int64_t longest_text(const ModelSpec& spec) {
-  const RowCount none = row_count(rows_of(spec.family), 0, 0);
+  const RowCount none = row_count(layout_of(spec.family), 0, 0);
   return std::max<int64_t>(1, spec.max_positions - (spec.has_encoder() ? none.encoder : none.decoder));
 }
 

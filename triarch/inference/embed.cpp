@@ -10,7 +10,7 @@ std::vector<std::vector<float>> embed(const Model& model, const Specials& specia
                                       std::span<const std::vector<int32_t>> texts, const EmbedOptions& options) {
   const ModelSpec& spec = model.spec();
   for (const std::vector<int32_t>& text : texts) {
-    const RowCount rows = row_count(rows_of(spec.family), int64_t(text.size()), 0);
+    const RowCount rows = row_count(layout_of(spec.family), int64_t(text.size()), 0);
     const int64_t longest = spec.has_encoder() ? rows.encoder : rows.decoder;
     if (longest > spec.max_positions) {
       fail(ExitCode::usage, "embed: a text of {} tokens takes {} rows, and the model has {} positions; split it",

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "triarch/model/model.h"
-#include "triarch/model/names.h"
 
 namespace triarch {
 
@@ -16,13 +15,6 @@ struct EmbedOptions {
   Pooling pooling = Pooling::mean;  // over all rows; first: cls or bos; last: an encoder's eos, a decoder's last token
   bool normalize = true;            // to length 1
   int64_t rows = 2048;              // of a pass
-
-  template <class V>
-  void fields(V& v) {
-    v("pooling", pooling, "what stands for a text: the mean of its rows, the first or the last");
-    v("normalize", normalize, "vectors of length 1");
-    v("rows", rows, "rows of a pass");
-  }
 };
 
 // [texts][width]. Texts of any mix of lengths share a pass; a decoder reads each as its prefix. Token ids without bos

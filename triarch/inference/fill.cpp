@@ -91,6 +91,23 @@ std::vector<FillResult> fill_masks(const Model& model, const Tokenizer& tokenize
   return out;
 }
 
+void answer_in_spans(Request& request, const Specials& specials, int32_t spans, bool empty) {
+  request.options.sentinels = true;
+  request.adjust = [specials, spans, empty](std::span<double> logits, std::span<const int32_t> answer) {
+    int32_t open = 0;
+    for (int32_t id : answer) open += specials.is_sentinel(id);
+    const double next = open + 1 < specials.sentinels ? logits[size_t(specials.sentinel(open + 1))] : -HUGE_VAL;
+    double& end = logits[size_t(specials.eos)];
+    for (int32_t i = 0; i < specials.sentinels; ++i) logits[size_t(specials.sentinel(i))] = -HUGE_VAL;
+    if (open + 1 < spans) {
+      logits[size_t(specials.sentinel(open + 1))] = next;
+      end = -HUGE_VAL;
+    } else {
+      end = answer.empty() && !empty ? -HUGE_VAL : std::max(end, next);
+    }
+  };
+}
+
 std::vector<InfillResult> infill(Session& session, const Tokenizer& tokenizer, std::span<const std::string> texts,
                                  const InfillOptions& options) {
   const Specials specials = tokenizer.specials();
@@ -114,24 +131,10 @@ std::vector<InfillResult> infill(Session& session, const Tokenizer& tokenizer, s
     r.options = options.generate;
     r.options.n = 1;
     r.options.stop.clear();
-    r.options.sentinels = true;
     r.source = std::move(source);
     if (options.mode >= 0) r.source.insert(r.source.begin(), options.mode);
     r.start = {specials.sentinel(0)};
-    // Sentinels come in their order, and the end when all have come. One more than there are holes is an end, too.
-    r.adjust = [specials, n](std::span<double> logits, std::span<const int32_t> answer) {
-      int32_t open = 0;
-      for (int32_t id : answer) open += specials.is_sentinel(id);
-      const double next = open + 1 < specials.sentinels ? logits[size_t(specials.sentinel(open + 1))] : -HUGE_VAL;
-      double& end = logits[size_t(specials.eos)];
-      for (int32_t i = 0; i < specials.sentinels; ++i) logits[size_t(specials.first_sentinel + i)] = -HUGE_VAL;
-      if (open + 1 < n) {
-        logits[size_t(specials.sentinel(open + 1))] = next;
-        end = -HUGE_VAL;
-      } else {
-        end = std::max(end, next);
-      }
-    };
+    answer_in_spans(r, specials, n, true);
     requests.push_back(std::move(r));
   }
   const auto generations = generate(session, tokenizer, std::move(requests));

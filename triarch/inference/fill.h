@@ -14,12 +14,6 @@ namespace triarch {
 struct FillOptions {
   int64_t top_k = 5;
   int64_t rows = 2048;  // of a pass
-
-  template <class V>
-  void fields(V& v) {
-    v("top_k", top_k, "candidates per mask");
-    v("rows", rows, "rows of a pass");
-  }
 };
 
 // One candidate for one mask; the names are those of Hugging Face's fill-mask.
@@ -39,6 +33,11 @@ struct FillResult {
 // for a text without a mask.
 std::vector<FillResult> fill_masks(const Model& model, const Tokenizer& tokenizer, std::span<const std::string> texts,
                                    const FillOptions& options = {});
+
+// Makes the answer to a request `spans` spans in the manner of span corruption: sentinels come in their order, the
+// answer ends where all have come, and a sentinel more is an end, too. Unless `empty`, the answer has a token. (A span
+// begins behind its sentinel: <extra_id_0> is the request's `start`.)
+void answer_in_spans(Request& request, const Specials& specials, int32_t spans, bool empty);
 
 struct InfillOptions {
   GenerateOptions generate;  // n is 1; greedy is temperature 0

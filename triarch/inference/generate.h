@@ -29,17 +29,6 @@ struct GenerateOptions {
 
   // Throws a usage error that says what is out of its range.
   void check() const;
-
-  template <class V>
-  void fields(V& v) {
-    v.group("sampling", sampling);
-    v("max_tokens", max_tokens, "most tokens to generate");
-    v("n", n, "answers per prompt");
-    v("stop", stop, "the text ends before the first of these");
-    v("ignore_eos", ignore_eos, "go on until max_tokens");
-    v("top", top, "above 0: the most likely tokens at every place, too");
-    v("sentinels", sentinels, "<extra_id_0> ... may be generated");
-  }
 };
 
 enum class Finish : uint8_t { eos, stop, length, cancelled };

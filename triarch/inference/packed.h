@@ -13,20 +13,6 @@
 
 namespace triarch {
 
-// How a family's rows are laid out.
-inline Layout rows_of(Family family) {
-  switch (family) {
-    case Family::encoder:
-      return Layout::encoder;
-    case Family::encoder_decoder:
-      return Layout::encoder_decoder;
-    case Family::permutation:
-      return Layout::permutation;
-    default:
-      return Layout::decoder;
-  }
-}
-
 // The elements of a matrix, row by row, whatever its type.
 inline std::vector<double> doubles_of(const Tensor& t) {
   std::vector<double> out;
@@ -53,7 +39,7 @@ inline std::vector<double> doubles_of(const Tensor& t) {
 // 1), in order. `rows` of a pass, or those of one example where that takes more. Examples are not cut.
 template <class Make, class Use>
 void packed(const Model& model, const Specials& specials, int64_t rows, size_t count, Make make, Use use) {
-  const Layout layout = rows_of(model.spec().family);
+  const Layout layout = layout_of(model.spec().family);
   const auto size_of_one = [&](const Example& e) {
     return row_count(layout, int64_t(e.source.size()), int64_t(e.target.size())).total();
   };

@@ -73,10 +73,10 @@ bool before(const Candidate& a, const Candidate& b) {
   return a.probability != b.probability ? a.probability > b.probability : a.id < b.id;
 }
 
-// In order of probability where a filter needs it or the caller wants it, else in order of ids: sorting a vocabulary
-// takes longer than a step of a small model.
-std::vector<Candidate> filtered(std::span<const double> logits, const SamplingOptions& options,
-                                std::span<const int32_t> seen, bool sorted) {
+}  // namespace
+
+std::vector<Candidate> candidates(std::span<const double> logits, const SamplingOptions& options,
+                                  std::span<const int32_t> seen) {
   std::vector<double> copy;
   if (options.repetition_penalty != 1) {
     copy.assign(logits.begin(), logits.end());
@@ -129,8 +129,6 @@ std::vector<Candidate> filtered(std::span<const double> logits, const SamplingOp
     out.erase(out.begin(), end);
     std::reverse(out.begin(), out.end());
     normalise();
-  } else if (sorted && options.top_k == 0) {
-    std::sort(out.begin(), out.end(), before);
   }
   if (options.min_p > 0) {
     const double least = options.min_p * std::min_element(out.begin(), out.end(), before)->probability;
@@ -140,16 +138,9 @@ std::vector<Candidate> filtered(std::span<const double> logits, const SamplingOp
   return out;
 }
 
-}  // namespace
-
-std::vector<Candidate> candidates(std::span<const double> logits, const SamplingOptions& options,
-                                  std::span<const int32_t> seen) {
-  return filtered(logits, options, seen, true);
-}
-
 int32_t sample(std::span<const double> logits, const SamplingOptions& options, std::span<const int32_t> seen,
                double uniform) {
-  return choose(filtered(logits, options, seen, false), uniform);
+  return choose(candidates(logits, options, seen), uniform);
 }
 
 std::vector<Candidate> most_likely(std::span<const double> logits, double log_sum, int64_t count) {

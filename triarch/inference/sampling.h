@@ -50,15 +50,16 @@ int32_t argmax(std::span<const double> logits);
 // logit of -infinity or NaN.
 std::vector<int32_t> likeliest(std::span<const double> logits, int64_t count, std::span<const int32_t> never = {});
 
-// The distribution that the next token is drawn from: what is left after all filters, summing to 1, most likely first
-// (ids in order where equal). A logit of -infinity is never drawn. `seen`: the tokens of the sequence so far.
-// Temperature 0 leaves one candidate. Error if a logit is NaN or nothing is left.
+// The distribution that the next token is drawn from: what is left after all filters, summing to 1. Sorted, most likely
+// first, where a filter needs that, else by id: sorting a vocabulary takes longer than a step of a small model. A logit
+// of -infinity is never drawn. `seen`: the tokens of the sequence so far. Temperature 0 leaves one candidate. Error if
+// a logit is NaN or nothing is left.
 std::vector<Candidate> candidates(std::span<const double> logits, const SamplingOptions& options,
                                   std::span<const int32_t> seen);
 // One of them, by a number in [0, 1).
 int32_t choose(std::span<const Candidate> from, double uniform);
 
-// A draw from that distribution. Which token a number stands for may differ from choose(candidates(...)).
+// A draw from that distribution.
 int32_t sample(std::span<const double> logits, const SamplingOptions& options, std::span<const int32_t> seen,
                double uniform);
 // The `count` most likely tokens under softmax alone, with their probabilities among all. log_sum: logsumexp(logits).

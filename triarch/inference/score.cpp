@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <map>
-#include <numbers>
 
 #include "triarch/inference/packed.h"
 
@@ -19,7 +18,7 @@ Cut cut(const ModelSpec& spec, const ScoreItem& item, int64_t limit) {
   const int64_t context = int64_t(item.context.size());
   const int64_t rest = int64_t(item.start.size() + item.continuation.size());
   int64_t room = 0;
-  switch (rows_of(spec.family)) {
+  switch (layout_of(spec.family)) {
     case Layout::encoder:
       room = limit - 2 - rest;  // cls ... eos
       break;
@@ -34,7 +33,9 @@ Cut cut(const ModelSpec& spec, const ScoreItem& item, int64_t limit) {
       break;
   }
   if (room < 0) {
-    fail(ExitCode::usage, "score: a continuation of {} tokens does not fit {} rows; split it (windows)", rest, limit);
+    fail(ExitCode::usage,
+         "score: a continuation of {} tokens does not fit {} rows; score a shorter one, or the text in windows", rest,
+         limit);
   }
   Cut out;
   out.dropped = std::max<int64_t>(0, context - room);
@@ -59,11 +60,6 @@ struct Sequence {
 constexpr size_t kSpread = 7;  // passes; BERT masks 15 % of the tokens
 
 }  // namespace
-
-double Score::bits_per_byte() const {
-  require(bytes > 0, "bits per byte: the {} tokens scored stand for no text", tokens());
-  return -log_probability / std::numbers::ln2 / double(bytes);
-}
 
 std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::span<const ScoreItem> items,
                          const ScoreOptions& options) {

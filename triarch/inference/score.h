@@ -11,7 +11,6 @@
 
 #include <cstdint>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "triarch/inference/sampling.h"
@@ -36,27 +35,11 @@ enum class EncoderScore : uint8_t {
   spread,      // at most seven passes: every seventh token, about as many as masks hide in training
 };
 
-template <class E>
-struct EnumNames;  // base/fields.h
-template <>
-struct EnumNames<EncoderScore> {
-  static constexpr std::pair<EncoderScore, const char*> table[] = {
-      {EncoderScore::one_by_one, "one_by_one"}, {EncoderScore::together, "together"}, {EncoderScore::spread, "spread"}};
-};
-
 struct ScoreOptions {
   int64_t rows = 2048;  // of a pass
   int64_t context = 0;  // most rows of a sequence; 0: the model's max_positions
   int64_t top = 0;      // > 0: the most likely tokens of every place, too
   EncoderScore encoder = EncoderScore::one_by_one;
-
-  template <class V>
-  void fields(V& v) {
-    v("rows", rows, "rows of a pass");
-    v("context", context, "most rows of a sequence; 0: what the model allows");
-    v("top", top, "above 0: the most likely tokens of every place, too");
-    v("encoder", encoder, "encoders: mask the tokens one_by_one, spread (every seventh) or together");
-  }
 };
 
 struct Score {
@@ -69,9 +52,6 @@ struct Score {
 
   int64_t tokens() const { return int64_t(log_probabilities.size()); }
   // Each token is the most likely one.
-  bool greedy(const ScoreItem& item) const { return best == item.continuation; }
-  // Error if the continuation stands for no text.
-  double bits_per_byte() const;
 };
 
 // One score per item. A context too long for the model loses its beginning; usage error if the rest is too long, too.

@@ -11,8 +11,15 @@ namespace triarch {
 namespace {
 
 int64_t rows_or(int64_t wanted, const ModelSpec& spec) {
-  // A query row stands one position behind the content.
-  return wanted > 0 ? wanted : std::max<int64_t>(1, spec.max_positions - (spec.family == Family::permutation));
+  const int64_t most = session_rows(spec);
+  const bool table = spec.position == PositionKind::learned || spec.position == PositionKind::sinusoidal;
+  if (table && wanted > most) {
+    fail(ExitCode::usage,
+         "generate: the model's table of positions has room for {} rows of a sequence, found {}; ask "
+         "for at most {}",
+         most, wanted, most);
+  }
+  return wanted > 0 ? wanted : most;
 }
 
 const ModelSpec& generating(const ModelSpec& spec) {
@@ -25,6 +32,11 @@ const ModelSpec& generating(const ModelSpec& spec) {
 }
 
 }  // namespace
+
+int64_t session_rows(const ModelSpec& spec) {
+  // A query row stands one position behind the content.
+  return std::max<int64_t>(1, spec.max_positions - (spec.family == Family::permutation));
+}
 
 Logits::Logits(const Tensor& logits)
     : rows(logits.rows()),
@@ -215,17 +227,15 @@ Logits Session::compute(std::span<const Work> work) {
       batch.features.insert(batch.features.end(), s.features.begin() + known, s.features.end());
     }
     if (queries_) {
-      // Behind each content row whose next token is asked for: a row that sees all up to it.
-      segment.queries = w.all ? segment.length : 1;
+      // Behind the last content row: a row that sees all up to it.
+      segment.queries = 1;
       segment.ahead = 1;
-      for (int32_t q = n - segment.queries + 1; q <= n; ++q) {
-        wanted.push_back(int32_t(batch.size()));
-        batch.ids.push_back(mask_);
-        batch.positions.push_back(q);
-        if (turns) batch.turn_ends.push_back(0);
-      }
+      wanted.push_back(int32_t(batch.size()));
+      batch.ids.push_back(mask_);
+      batch.positions.push_back(n);
+      if (turns) batch.turn_ends.push_back(0);
     } else {
-      for (int32_t i = w.all ? w.past : n - 1; i < n; ++i) wanted.push_back(segment.begin + i - w.past);
+      wanted.push_back(segment.begin + n - 1 - w.past);
     }
     batch.segments.push_back(segment);
   }
@@ -262,7 +272,7 @@ Logits Session::advance(std::span<const Begin> begins, std::span<const Next> nex
     Sequence fresh = sequence_of(b.prompt);
     // A row is computed at least where it is the last that predicts.
     const int64_t most = int64_t(fresh.ids.size()) - (queries_ ? 0 : 1);
-    work.push_back({b.slot, int32_t(std::min(reusable(b.slot, b.prompt), most)), false});
+    work.push_back({b.slot, int32_t(std::min(reusable(b.slot, b.prompt), most))});
   }
   std::vector<Begin> sources;
   for (size_t i = 0; i < begins.size(); ++i) {
@@ -280,7 +290,7 @@ Logits Session::advance(std::span<const Begin> begins, std::span<const Next> nex
   encode(sources);
   for (const Next& n : nexts) {
     Sequence& s = slots_[size_t(n.slot)];
-    work.push_back({n.slot, int32_t(s.ids.size()), false});
+    work.push_back({n.slot, int32_t(s.ids.size())});
     s.ids.push_back(n.id);
     s.sees.push_back(int32_t(s.ids.size()));
   }
@@ -290,39 +300,6 @@ Logits Session::advance(std::span<const Begin> begins, std::span<const Next> nex
 Logits Session::prefill(int32_t slot, const Prompt& prompt) {
   const Begin begin{slot, prompt};
   return advance({&begin, 1}, {});
-}
-
-Logits Session::extend(int32_t slot, std::span<const int32_t> ids) {
-  Sequence& s = at(slot);
-  require(!s.ids.empty(), "session: slot {} has no prompt yet; prefill it first", slot);
-  require(!ids.empty(), "session: expected at least one token, found none");
-  require(int64_t(ids.size()) <= room(slot), "session: slot {} has room for {} tokens, found {}", slot, room(slot),
-          ids.size());
-  for (int32_t id : ids) {
-    require(id >= 0 && id < model_.spec().vocabulary, "session: expected token ids below {}, found {}",
-            model_.spec().vocabulary, id);
-  }
-  const Work work{slot, int32_t(s.ids.size()), true};
-  for (int32_t id : ids) {
-    s.ids.push_back(id);
-    s.sees.push_back(int32_t(s.ids.size()));
-  }
-  return compute({&work, 1});
-}
-
-void Session::rollback(int32_t slot, int64_t count) {
-  Sequence& s = at(slot);
-  const int64_t kept = int64_t(s.ids.size()) - count;
-  require(count >= 0 && kept >= 1, "rollback: expected to take back at most {} tokens, found {}", tokens(slot), count);
-  for (int64_t i = 0; i < kept; ++i) {
-    require(s.sees[size_t(i)] <= kept,
-            "rollback: {} tokens reach into what was read as a whole; take back less, or begin the slot anew", count);
-  }
-  if (!s.features.empty()) {
-    s.features.resize(size_t(std::count(s.ids.begin(), s.ids.begin() + kept, kFeatureRow) * model_.spec().features));
-  }
-  s.ids.resize(size_t(kept));
-  s.sees.resize(size_t(kept));
 }
 
 void Session::clear() {
@@ -337,7 +314,7 @@ void Session::copy(int32_t from, int32_t to) {
   release(at(to));
   slots_[size_t(to)] = source;
   if (source.memory >= 0) ++memories_[size_t(source.memory)].users;
-  cache_.copy_slot(from, to, int64_t(source.ids.size()), false);
+  cache_.copy_slot(from, to, int64_t(source.ids.size()));
 }
 
 }  // namespace triarch

@@ -29,6 +29,9 @@ struct SessionOptions {
   int64_t memory_rows = 0;  // of an encoder-decoder's input, eos included; 0: as rows
 };
 
+// Rows of a sequence that a model was made for.
+int64_t session_rows(const ModelSpec& spec);
+
 // Logits of some rows, in double whatever the model's precision.
 struct Logits {
   int64_t rows = 0, vocabulary = 0;
@@ -54,7 +57,7 @@ struct Prompt {
 
 class Session {
  public:
-  // Keeps a reference to the model. Usage error for an encoder alone.
+  // Keeps a reference to the model. Usage error for an encoder alone, and for more rows than a table of positions has.
   Session(const Model& model, const Specials& specials, const SessionOptions& options = {});
 
   const Model& model() const { return model_; }
@@ -82,11 +85,7 @@ class Session {
     return prefill(slot, Prompt{source, start});
   }
   Logits step(std::span<const Next> nexts) { return advance({}, nexts); }
-  // Several tokens of one sequence at once (to check a guess): one row of logits behind each of them.
-  Logits extend(int32_t slot, std::span<const int32_t> ids);
 
-  // Takes the last `count` tokens back. Error if they are part of what was read as a whole.
-  void rollback(int32_t slot, int64_t count);
   // `to` becomes the sequence of `from`. The input of an encoder-decoder is shared, not copied.
   void copy(int32_t from, int32_t to);
   // The slot has no sequence any more: a prompt there is read from its beginning. (An encoder's keys stay known until
@@ -122,11 +121,10 @@ class Session {
       return filled && std::ranges::equal(source, p.source) && std::ranges::equal(features, p.features);
     }
   };
-  // Rows to compute: those of `sequence` from `past` on; logits behind the last or behind all of them.
+  // Rows to compute: those of a slot from `past` on.
   struct Work {
     int32_t slot = 0;
     int32_t past = 0;
-    bool all = false;
   };
 
   Sequence sequence_of(const Prompt& prompt) const;

@@ -27,7 +27,7 @@ Cache::Cache(const ModelSpec& spec, DType operand, int64_t slots, int64_t slot_r
   bytes_per_token_ = size_t(spec.decoder.layers * kv * size_of(operand));
 }
 
-void Cache::copy_slot(int64_t from, int64_t to, int64_t rows, bool with_memory) {
+void Cache::copy_slot(int64_t from, int64_t to, int64_t rows) {
   if (from == to) return;
   const auto copy = [](const Tensor& t, int64_t source, int64_t target, int64_t count) {
     if (t.empty() || count == 0) return;
@@ -35,16 +35,8 @@ void Cache::copy_slot(int64_t from, int64_t to, int64_t rows, bool with_memory) 
     char* data = static_cast<char*>(t.raw());
     std::memcpy(data + size_t(target) * bytes, data + size_t(source) * bytes, size_t(count) * bytes);
   };
-  for (Layer& layer : layers) {
-    copy(layer.self_kv, from * slot_rows_, to * slot_rows_, rows);
-    if (with_memory) copy(layer.cross_kv, from * memory_rows_, to * memory_rows_, memory[size_t(from)].length);
-  }
+  for (Layer& layer : layers) copy(layer.self_kv, from * slot_rows_, to * slot_rows_, rows);
   std::copy_n(positions.begin() + from * slot_rows_, rows, positions.begin() + to * slot_rows_);
-  if (with_memory) {
-    const int32_t begin = memory[size_t(to)].key_begin;
-    memory[size_t(to)] = memory[size_t(from)];
-    memory[size_t(to)].key_begin = begin;
-  }
 }
 
 }  // namespace triarch

@@ -29,8 +29,8 @@ class Cache {
   // What one more position of a sequence costs in the decoder.
   size_t bytes_per_token() const { return bytes_per_token_; }
 
-  // Copies everything of slot `from` to slot `to` (beam search); rows [0, rows) of the self keys.
-  void copy_slot(int64_t from, int64_t to, int64_t rows, bool memory);
+  // Copies rows [0, rows) of slot `from` to slot `to` (beam search); memories are shared by their users.
+  void copy_slot(int64_t from, int64_t to, int64_t rows);
 
   struct Layer {
     Tensor self_kv;   // [slots * slot_rows, 2 kv]

@@ -6,6 +6,21 @@
 
 namespace triarch {
 
+Layout layout_of(Family family) {
+  switch (family) {
+    case Family::encoder:
+      return Layout::encoder;
+    case Family::encoder_decoder:
+      return Layout::encoder_decoder;
+    case Family::permutation:
+      return Layout::permutation;
+    case Family::causal:
+    case Family::prefix:
+      break;
+  }
+  return Layout::decoder;
+}
+
 double ModelSpec::score_scale() const {
   return attention_scale != 0 ? attention_scale : 1 / std::sqrt(double(head_dim));
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "triarch/data/batch.h"
 #include "triarch/kernels/activation.h"
 #include "triarch/kernels/norm.h"
 
@@ -30,6 +31,8 @@ enum class Visibility : uint8_t {
 };
 
 enum class Family : uint8_t { encoder, causal, prefix, encoder_decoder, permutation };
+// How a family's rows are laid out.
+Layout layout_of(Family family);
 
 enum class PositionKind : uint8_t {
   none,

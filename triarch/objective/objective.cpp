@@ -150,21 +150,6 @@ std::unique_ptr<Objective> make_objective(const std::vector<ObjectiveSpec>& mixt
   return std::make_unique<Mixture>(mixture, std::make_shared<const Vocabulary>(vocabulary));
 }
 
-Layout layout_of(Family family) {
-  switch (family) {
-    case Family::encoder:
-      return Layout::encoder;
-    case Family::encoder_decoder:
-      return Layout::encoder_decoder;
-    case Family::permutation:
-      return Layout::permutation;
-    case Family::causal:
-    case Family::prefix:
-      break;
-  }
-  return Layout::decoder;
-}
-
 bool pairs(Family family, ObjectiveKind kind) {
   const bool encoder = family == Family::encoder, causal = family == Family::causal, prefix = family == Family::prefix,
              both = family == Family::encoder_decoder, permutation = family == Family::permutation;

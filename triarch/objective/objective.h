@@ -127,7 +127,6 @@ std::unique_ptr<Objective> make_objective(const ObjectiveSpec& spec, const Vocab
 // positive, or they do not share a head.
 std::unique_ptr<Objective> make_objective(const std::vector<ObjectiveSpec>& mixture, const Vocabulary& vocabulary);
 
-Layout layout_of(Family family);
 // Which objectives a family can learn from.
 bool pairs(Family family, ObjectiveKind kind);
 // Usage error if they do not: it names what the family does take and what takes the objective.

@@ -3,19 +3,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "triarch/base/human.h"
+#include "triarch/report/page.h"
 
 namespace triarch::report {
 
 using nlohmann::json;
 
 std::string text_of(const json& j, const char* key) { return j.at(key).get<std::string>(); }
-double number_of(const json& j, const char* key) { return j.at(key).is_null() ? 0 : j.at(key).get<double>(); }
+double number_of(const json& j, const char* key) {
+  return j.at(key).is_null() ? std::nan("") : j.at(key).get<double>();
+}
 namespace {
 
-std::string fixed(double x) { return fmt::format("{:.3f}", x); }
+std::string fixed(double x) { return std::isfinite(x) ? fmt::format("{:.3f}", x) : "-"; }
 
 // The figure of a group of tasks after a stage of a contender; null if there is none.
 const json* score_of(const json& contender, const char* stage, const char* group) {
@@ -37,7 +41,8 @@ double sum_of(const json& contender, const char* key) {
 
 Cell figure_cell(const json* f) {
   if (!f) return {"-", ""};
-  return {fixed(number_of(*f, "mean")), fmt::format("{:.3f} to {:.3f}", number_of(*f, "low"), number_of(*f, "high"))};
+  return {fixed(number_of(*f, "mean")),
+          fmt::format("{} to {}", fixed(number_of(*f, "low")), fixed(number_of(*f, "high")))};
 }
 
 // The columns of the two tables, the same in all three forms: what the head says, and what of a contender.
@@ -146,7 +151,7 @@ void add_tasks(const json& report, std::vector<Column>& all) {
   const auto add_shots = [&](const char* name, const char* stage) {
     if (!any(stage, "few_shot")) return;
     all.push_back({{name, "0-shot, the same"}, [=](const json& c) -> Cell {
-                     const json *few = score_of(c, stage, "few_shot"), *zero = score_of(c, stage, "zero_shot");
+                     const json *few = score_of(c, stage, "few_shot"), *zero = score_of(c, stage, "few_shot_without");
                      if (!few || !zero) return {"-", ""};
                      return {fixed(number_of(*few, "mean")), fixed(number_of(*zero, "mean"))};
                    }});
@@ -201,19 +206,17 @@ std::string label_of(const json& report, const json& name) {
   return name.get<std::string>();
 }
 
-// "a minus b: -0.115, 95 % -0.15 to -0.08; t -0.2 to -0.01; every seed agrees": as cells.
+// "a minus b: -0.115, 95 % -0.15 to -0.08; every seed agrees": as cells.
 std::vector<std::string> difference_cells(const json& report, const json& d) {
-  return {
-      text_of(d, "measure"),
-      fmt::format("{} minus {}", label_of(report, d.at("a")), label_of(report, d.at("b"))),
-      fmt::format("{:+.3f}", number_of(d, "mean")),
-      fmt::format("{:+.3f} to {:+.3f}", number_of(d, "low"), number_of(d, "high")),
-      d.at("t_low").is_null() ? "-" : fmt::format("{:+.3f} to {:+.3f}", number_of(d, "t_low"), number_of(d, "t_high")),
-      d.at("same_direction") == true ? "yes" : "no",
-      d.at("significant") == true ? "yes" : "not shown"};
+  return {text_of(d, "measure"),
+          fmt::format("{} minus {}", label_of(report, d.at("a")), label_of(report, d.at("b"))),
+          fmt::format("{:+.3f}", number_of(d, "mean")),
+          fmt::format("{:+.3f} to {:+.3f}", number_of(d, "low"), number_of(d, "high")),
+          d.at("same_direction") == true ? "yes" : "no",
+          d.at("significant") == true ? "yes" : "not shown"};
 }
-const std::vector<std::string> kDifferenceHeads = {"use",        "of",         "difference", "95 % interval",
-                                                   "t interval", "every seed", "significant"};
+const std::vector<std::string> kDifferenceHeads = {"use",           "of",         "difference",
+                                                   "95 % interval", "every seed", "significant"};
 
 const std::vector<std::string> kAdaptationHeads = {"from",           "to",           "to the loss",
                                                    "tokens adapted", "from scratch", "speed-up"};
@@ -322,7 +325,7 @@ Rows task_rows(const json& report, const char* begin, const char* end) {
   for (size_t i = 0; i < tasks->size(); ++i) {
     const json& task = tasks->at(i);
     rows.push_back(
-        {text_of(task, "task") + (task.at("held_out") == true ? " (held out)" : ""), text_of(task, "depth")});
+        {shown(text_of(task, "task")) + (task.at("held_out") == true ? " (held out)" : ""), text_of(task, "depth")});
     for (const json& c : report.at("contenders")) {
       if (c.at("stages").empty() || c.at("stages").front().at("tasks").empty()) continue;
       std::string cell;

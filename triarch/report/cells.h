@@ -31,7 +31,7 @@ Rows adaptation_rows(const nlohmann::json& report);
 Rows task_rows(const nlohmann::json& report, const char* begin, const char* end);
 
 std::string text_of(const nlohmann::json& j, const char* key);
-// 0 for null.
+// NaN for null: no number, or an infinite one.
 double number_of(const nlohmann::json& j, const char* key);
 
 }  // namespace triarch::report

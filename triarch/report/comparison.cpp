@@ -157,8 +157,8 @@ std::string comparison_page(std::string_view report_json) {
   add("<h2>Figures</h2>" + page_table(report, Part::losses));
   add("<p class=\"soft small\">Own loss: each contender's own objective on held-out text, nats per target, beside the "
       "unigram entropy of the same targets and, where it is known, the entropy of the text itself, its floor; not "
-      "comparable between contenders. Means over seeds, with 95 % intervals "
-      "over seeds and items.</p>");
+      "comparable between contenders. Means over seeds, with 95 % intervals: "
+      "as far as a bootstrap over seeds and items or Student's t over seeds reaches.</p>");
 
   const bool generators = std::ranges::any_of(report.at("contenders"), [](const json& c) {
     return !c.at("stages").empty() && !c.at("stages").front().at("suffix").empty();
@@ -168,7 +168,11 @@ std::string comparison_page(std::string_view report_json) {
         "Diamonds: means; dots: seeds; bars: 95 % intervals.</figcaption><div class=\"chart low\"><canvas "
         "id=\"intervals\"></canvas></div></figure>");
   }
-  if (const Rows rows = difference_rows(report); rows.size() > 1) add(page_rows(rows));
+  if (const Rows rows = difference_rows(report); rows.size() > 1) {
+    add("<h2>Differences between contenders</h2><p class=\"soft small\">Paired by seeds and items. Significant: the "
+        "interval excludes 0, every seed agrees, and so it is after Holm's correction over all pairs of a use.</p>" +
+        page_rows(rows));
+  }
 
   const std::string bold(1, kBold), plain(1, kPlain);
   if (const Rows tasks = task_rows(report, bold.c_str(), plain.c_str()); tasks.size() > 1) {
@@ -214,7 +218,7 @@ std::string comparison_page(std::string_view report_json) {
       "only how often each token occurs.</figcaption><div class=\"chart\"><canvas id=\"own-curves\"></canvas></div>"
       "</figure>");
 
-  add("<h2>Samples</h2><p class=\"soft\">All on the same held-out text, from the run with seed 1.</p>");
+  add("<h2>Samples</h2><p class=\"soft\">All on the same held-out text, from the first seed that has a result.</p>");
   int index = 0;
   for (const json& c : report.at("contenders")) {
     for (const json& s : c.at("samples")) {

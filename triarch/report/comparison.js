@@ -17,13 +17,16 @@
     return String(+x.toPrecision(3));
   };
   const number = (x) => x.toFixed(3);
+  // Of figures that may be null, where they were no numbers: null / 2 would be 0.
+  const ratio = (a, b) => a === null || b === null ? NaN : a / b;
+  const finite = (figure) => figure && [figure.mean, figure.low, figure.high].every(Number.isFinite);
   let charts = [];
 
   // One line per seed, faint, and their mean.
   const curves = (axis, value) => {
     const sets = [];
     report.contenders.forEach((c, i) => {
-      const runs = c.curves.map((run) => run.filter((p) => value(p, c) !== null && value(p, c) !== undefined));
+      const runs = c.curves.map((run) => run.filter((p) => Number.isFinite(value(p, c))));
       const full = runs.filter((run) => run.length > 0);
       if (full.length === 0) return;
       const n = Math.min(...full.map((run) => run.length));
@@ -81,7 +84,7 @@
     const figure = (c, stage, group) => c.stages.find((s) => s.stage === stage)?.scores.find((g) => g.name === group)?.score;
     const sets = [];
     shown.forEach(([stage, group, label, strength]) => {
-      const figures = report.contenders.map((c) => figure(c, stage, group));
+      const figures = report.contenders.map((c) => figure(c, stage, group)).map((f) => finite(f) ? f : undefined);
       if (figures.every((f) => !f)) return;
       const alpha = Math.round(255 * strength).toString(16).padStart(2, "0");
       sets.push({ label, figures, data: figures.map((f) => f ? f.mean : null), borderWidth: 1,
@@ -130,11 +133,12 @@
   };
 
   const intervals = () => {
-    const shown = report.contenders.map((c, i) => [c, i]).filter(([c]) => suffix(c));
+    const shown = report.contenders.map((c, i) => [c, i]).filter(([c]) => finite(suffix(c)));
+    if (shown.length === 0) return null;
     const colours = shown.map(([, i]) => colour(i));
     const figures = shown.map(([c]) => suffix(c));
-    const low = Math.min(...figures.map((f) => Math.min(f.low, ...f.seeds)));
-    const high = Math.max(...figures.map((f) => Math.max(f.high, ...f.seeds)));
+    const ends = figures.flatMap((f) => [f.low, f.high, ...f.seeds.filter(Number.isFinite)]);
+    const low = Math.min(...ends), high = Math.max(...ends);
     const room = 0.08 * (high - low || 0.1);
     // One set per seed: on an axis of names, the place of a point in its set is its row.
     const means = shown.map(([c], row) => ({ x: suffix(c).mean, y: row }));
@@ -192,13 +196,14 @@
     const [title, field] = axes[axis];
     const add = (id, make) => {
       const canvas = document.getElementById(id);
-      if (canvas) charts.push(new Chart(canvas, make()));
+      const made = canvas && make();
+      if (made && made.data.datasets.length > 0) charts.push(new Chart(canvas, made));
     };
     attention();
     add("intervals", intervals);
     add("scores", scores);
     add("suffix-curves", () => chart(title, "suffix loss, nats per token", curves(field, (p) => p.suffix_loss)));
-    add("own-curves", () => chart(title, "own loss / unigram entropy", curves(field, (p, c) => p.own_loss / c.unigram_entropy)));
+    add("own-curves", () => chart(title, "own loss / unigram entropy", curves(field, (p, c) => ratio(p.own_loss, c.unigram_entropy))));
   };
   for (const input of document.querySelectorAll("input[name=axis]")) input.addEventListener("change", draw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

@@ -31,11 +31,42 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
+std::string shown(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    if (uint8_t(c) >= 0x20 && c != 0x7f) {
+      out += c;
+    } else if (c == '\n' || c == '\t' || c == '\r') {
+      out += c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r";
+    } else {
+      out += fmt::format("\\x{:02x}", uint8_t(c));
+    }
+  }
+  return out;
+}
+
 namespace {
 
 // Characters of UTF-8, for columns.
 size_t width_of(const std::string& s) {
   return size_t(std::ranges::count_if(s, [](char c) { return (uint8_t(c) & 0xc0) != 0x80; }));
+}
+
+constexpr size_t kLongCell = 60;  // characters: longer ones are broken into lines
+
+std::vector<std::string> lines_of(const std::string& cell) {
+  std::vector<std::string> lines(1);
+  for (size_t begin = 0; begin < cell.size();) {
+    const size_t end = std::min(cell.find(' ', begin + 1), cell.size());
+    const std::string word = cell.substr(begin, end - begin);  // with the space before it
+    if (!lines.back().empty() && width_of(lines.back()) + width_of(word) > kLongCell) {
+      lines.push_back(word.substr(word.starts_with(' ') ? 1 : 0));
+    } else {
+      lines.back() += word;
+    }
+    begin = end;
+  }
+  return lines;
 }
 
 }  // namespace
@@ -70,8 +101,16 @@ std::string rows_text(const Rows& rows) {
   if (rows.size() < 2) return "";
   std::vector<std::vector<Cell>> cells;
   for (const auto& row : rows) {
-    cells.emplace_back();
-    for (const std::string& text : row) cells.back().push_back({text, ""});
+    std::vector<std::vector<std::string>> broken;  // each cell's lines
+    size_t height = 1;
+    for (const std::string& text : row) {
+      broken.push_back(lines_of(text));
+      height = std::max(height, broken.back().size());
+    }
+    for (size_t k = 0; k < height; ++k) {
+      cells.emplace_back();
+      for (const auto& lines : broken) cells.back().push_back({k < lines.size() ? lines[k] : "", ""});
+    }
   }
   return cells_text(cells);
 }
@@ -79,7 +118,11 @@ std::string rows_text(const Rows& rows) {
 std::string markdown_rows(const Rows& rows, size_t left) {
   std::string out;
   for (size_t i = 0; i < rows.size(); ++i) {
-    for (const std::string& cell : rows[i]) out += "| " + cell + " ";
+    for (const std::string& cell : rows[i]) {
+      out += "| ";
+      for (char c : cell) out += c == '|' ? std::string("\\|") : std::string(1, c);
+      out += ' ';
+    }
     out += "|\n";
     for (size_t j = 0; i == 0 && j < rows[i].size(); ++j) out += j < left ? "|---" : "|--:";
     if (i == 0) out += "|\n";
@@ -107,9 +150,13 @@ std::string page_rows(const Rows& rows, const char* attributes) {
     out += "<tr>";
     for (size_t j = 0; j < rows[i].size(); ++j) {
       std::string text = escaped(rows[i][j]);
+      const bool is_long = width_of(rows[i][j]) > kLongCell;
       for (size_t at; (at = text.find(kBold)) != std::string::npos;) text.replace(at, 1, "<strong>");
       for (size_t at; (at = text.find(kPlain)) != std::string::npos;) text.replace(at, 1, "</strong>");
-      out += fmt::format("<{0}{2}>{1}</{0}>", i == 0 ? "th" : "td", text, words[j] ? " class=\"words\"" : "");
+      const std::string classes = words[j] && i > 0 && is_long ? " class=\"words long\""
+                                  : words[j]                   ? " class=\"words\""
+                                                               : "";
+      out += fmt::format("<{0}{2}>{1}</{0}>", i == 0 ? "th" : "td", text, classes);
     }
     out += i == 0 ? "</tr></thead><tbody>\n" : "</tr>\n";
   }

@@ -11,15 +11,17 @@ namespace triarch::report {
 
 // For HTML.
 std::string escaped(std::string_view text);
+// A text that may hold anything (a token) as one line that shows its control characters: \\n, \\t, \\x01.
+std::string shown(std::string_view text);
 // Text between these is bold in a page.
 constexpr char kBold = '\x01', kPlain = '\x02';
 
 // The first row are the heads. As text: columns of equal width, with second lines where a row has any; nothing if there
 // is only one column.
 std::string cells_text(const std::vector<std::vector<Cell>>& rows);
-// The same; nothing if there are but heads.
+// The same, long cells in several lines; nothing if there are but heads.
 std::string rows_text(const Rows& rows);
-// `left` columns are text, the others are numbers.
+// `left` columns are text, the others are numbers. Bars in cells are escaped.
 std::string markdown_rows(const Rows& rows, size_t left);
 std::string page_rows(const Rows& rows, const char* attributes = "");
 // <ul> of an array of texts.

@@ -21,7 +21,10 @@ json study_of(std::string_view text) {
 
 Rows rows_of(const json& table) {
   Rows rows = {table.at("head").get<std::vector<std::string>>()};
-  for (const json& row : table.at("rows")) rows.push_back(row.get<std::vector<std::string>>());
+  for (const json& row : table.at("rows")) {
+    rows.emplace_back();
+    for (const json& cell : row) rows.back().push_back(shown(cell.get<std::string>()));
+  }
   return rows;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "triarch/base/error.h"
 #include "triarch/model/convert.h"
 #include "triarch/study/course.h"
 
@@ -46,20 +47,26 @@ std::optional<Adaptation> run_adaptation(const AdaptationPlan& plan, uint64_t se
   out.from = plan.from.name;
   out.to = plan.to.name;
   out.seed = seed;
-  Course adapted(plan.to, seed, in);
-  {
-    Course before(plan.from, seed, in);
-    const auto curve = before.learn(first, step);
+  try {
+    Course adapted(plan.to, seed, in);
+    {
+      Course before(plan.from, seed, in);
+      const auto curve = before.learn(first, step);
+      if (!curve) return std::nullopt;
+      out.first_tokens = curve->back().tokens;
+      out.initial = convert_weights(before.model(), adapted.model()).initial;
+    }
+    auto curve = adapted.learn(then, step);
     if (!curve) return std::nullopt;
-    out.first_tokens = curve->back().tokens;
-    out.initial = convert_weights(before.model(), adapted.model()).initial;
+    out.adapted = std::move(*curve);
+    curve = Course(plan.to, seed, in).learn(then, step);
+    if (!curve) return std::nullopt;
+    out.scratch = std::move(*curve);
+  } catch (const Error& e) {
+    if (e.code != ExitCode::diverged) throw;
+    out.failure = e.what();
+    return out;
   }
-  auto curve = adapted.learn(then, step);
-  if (!curve) return std::nullopt;
-  out.adapted = std::move(*curve);
-  curve = Course(plan.to, seed, in).learn(then, step);
-  if (!curve) return std::nullopt;
-  out.scratch = std::move(*curve);
 
   out.target_loss = std::max(lowest(out.adapted), lowest(out.scratch));
   out.adapted_tokens = *tokens_to(out.adapted, out.target_loss);

@@ -42,6 +42,7 @@ struct Adaptation {
   double adapted_tokens = 0, scratch_tokens = 0;  // to it
   std::optional<double> speedup;                  // scratch_tokens / adapted_tokens; none: it was there at once
   std::vector<std::string> initial;               // parameters that nothing was taken over for
+  std::string failure;                            // why it ended early; empty: it did not
 
   template <class V>
   void fields(V& v) {
@@ -56,13 +57,15 @@ struct Adaptation {
     v("scratch_tokens", scratch_tokens, "tokens to it from scratch");
     v("speedup", speedup, "scratch_tokens / adapted_tokens; null: the adapted model was there at once");
     v("initial", initial, "parameters that began at their initial values");
+    v("failure", failure, "why it ended early; empty: it did not");
   }
 };
 
 // Tokens until a curve is first at or below a loss, by lines between its points (in order); none if it never is.
 std::optional<double> tokens_to(std::span<const LossPoint> curve, double loss);
 
-// All three runs take the tokens of `inputs.stages`. Nothing if it was stopped. Steps are counted over the runs.
+// All three runs take the tokens of `inputs.stages`. Nothing if it was stopped; divergence is a result. Steps are
+// counted over the runs.
 std::optional<Adaptation> run_adaptation(const AdaptationPlan& plan, uint64_t seed, const TrialInputs& inputs,
                                          const TrialEvents& events = {});
 

@@ -34,7 +34,7 @@ std::vector<AttentionPicture> attention_pictures(std::span<const AttentionMap> m
                                                  bool each_head) {
   const auto words = [&](const std::vector<int32_t>& ids) {
     std::vector<std::string> out;
-    for (int32_t id : ids) out.push_back(tokenizer.decode(std::vector<int32_t>{id}, true));
+    for (int32_t id : ids) out.push_back(tokenizer.decode_token(id));
     return out;
   };
   std::vector<AttentionPicture> out;

@@ -71,7 +71,7 @@ StudyReport attention_study(std::span<const StudiedModel> models, bool each_head
     const Score s = score(*m.model, *m.tokenizer, items).front();
     const std::vector<int32_t>& ids = m.texts.front();
     // Models of other tokenizers get a table of their own.
-    const auto word = [&](int32_t id) { return m.tokenizer->decode(std::vector<int32_t>{id}, true); };
+    const auto word = [&](int32_t id) { return m.tokenizer->decode_token(id); };
     std::vector<std::string> tokens;
     for (int32_t id : ids) tokens.push_back(word(id));
     const auto same = [&](const StudyTable& t) {

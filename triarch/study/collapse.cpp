@@ -27,6 +27,9 @@ const Sublayers kSublayers[] = {{"attention alone", {false, false}},
                                 {"with feed-forward layers", {false, true}},
                                 {"the whole model", {true, true}}};
 
+// What a whole model keeps of what tells rows apart, as a share: less is a collapse, more is none.
+constexpr double kCollapsed = 0.1, kNotCollapsed = 0.5;
+
 using Ratios = std::vector<double>;  // before the first layer, and behind each
 
 // Of each text of each model.
@@ -102,6 +105,7 @@ std::string add_decay(const std::string& title, const std::vector<Ratios>& runs,
 
 std::optional<StudyReport> collapse_study(std::span<const StudiedModel> models, const CollapseOptions& o) {
   for (const StudiedModel& m : models) {
+    require(!m.texts.empty(), "study collapse: expected a text for {}, found none; try a smaller --length", m.title);
     if (m.model->parameters().precision().stream == m.model->parameters().precision().operand) continue;
     fail(ExitCode::usage, "study collapse: expected models in float32 or float64, found {} in bfloat16", m.title);
   }
@@ -167,15 +171,16 @@ std::optional<StudyReport> collapse_study(std::span<const StudiedModel> models, 
                             o.layers, left),
                 "With depth it falls: " + form + "."};
 
-  const auto [least, most] = std::ranges::minmax(kept);
+  const Interval keeps = estimate_of(kept).interval();
   r.evidence = {
       {"collapse",
-       most < 0.1    ? Verdict::supported
-       : least > 0.5 ? Verdict::contradicted
-                     : Verdict::undecided,
+       kept.size() < 2             ? Verdict::undecided
+       : keeps.high < kCollapsed   ? Verdict::supported
+       : keeps.low > kNotCollapsed ? Verdict::contradicted
+                                   : Verdict::undecided,
        fmt::format("Attention alone leaves, after {} layers: {}; but with its skips and feed-forward layers, as "
-                   "models are, attention to both sides keeps {:.2f} to {:.2f} of what tells tokens apart.",
-                   o.layers, left, least, most)}};
+                   "models are, attention to both sides keeps {} of what tells tokens apart ({} seeds).",
+                   o.layers, left, over_seeds(kept), o.seeds)}};
 
   add_bound(o.width, o.length, o.seeds, o.deviations, r);
   r.tables.push_back(products);
@@ -216,7 +221,7 @@ std::optional<StudyReport> collapse_study(std::span<const StudiedModel> models, 
            "Falls: ln r = a + b l (exponentially) or a + b 3^l (doubly, as in the theorem), by the better R2 of "
            "least squares, over the ratios from the embedding on down to {:.0e}, below which they are rounding. "
            "Power: the slope of ln r behind a layer over ln r before it; 1 is exponential, the theorem's is 3. "
-           "In each seed (of models of 4 layers and more: over each text), with Student's 95 % interval.",
+           "In each seed (of models of 4 layers and more: over each text), with its 95 % interval over them.",
            kRoundedRatio),
        fmt::format("Paths: {} of each length, a head in each of so many layers, all chosen at random; the matrices are "
                    "the whole model's own, multiplied in the order of the layers.",

@@ -31,6 +31,8 @@ constexpr int64_t kFewestItems = 20;  // questions of a kind, where the budget i
 // 2022 say 20 at the end; small models on small texts are better off somewhat larger).
 constexpr double kTokensPerWeight = 8;
 
+constexpr char kServing[] = "serving";  // its name beside the trials'
+
 std::string trial_name(const std::string& what, int64_t seed) { return fmt::format("{}.{}", what, seed); }
 
 struct ServingTable {
@@ -201,6 +203,11 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
   }
   if (*config.adapt && config.adaptations.empty()) config.adaptations = default_adaptations();
   config.hash = data.hash;
+  // All who share it compute alike, whatever processor they have.
+  if (config.precision == PrecisionChoice::automatic) {
+    const bool narrow = resolve(config.precision).operand == DType::bf16;
+    config.precision = narrow ? PrecisionChoice::bfloat16 : PrecisionChoice::float32;
+  }
   std::unique_ptr<Comparison> c(new Comparison(std::move(config), std::move(data)));
   CompareConfig& k = c->config_;
   if (k.seeds <= 0) k.seeds = 3;
@@ -239,7 +246,8 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
       for (size_t i = 0; i < c->costs_.size(); ++i) {
         seconds += c->costs_[i].seconds_per_token * k.contenders[i].token_share;
       }
-      const double share = k.seconds * kTrainingShare * jobs / double(k.seeds);
+      const double runs = double(k.seeds) + (k.sweep ? double(std::size(kSweptRates)) : 0);
+      const double share = k.seconds * kTrainingShare * jobs / runs;
       // Questions are answered after each stage, and finetuning is learning, too.
       const bool finetuned = c->data_.instruction_tokens > 0;
       const int times = finetuned ? 2 : 1;
@@ -271,23 +279,21 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
   for (Contender& contender : k.contenders) {
     if (contender.rate <= 0) contender.rate = swept_rate(contender, contender.width > 0 ? contender.width : k.width);
   }
-  for (AdaptationPlan& a : k.adaptations) {
-    for (Contender* x : {&a.from, &a.to}) x->rate = x->rate > 0 ? x->rate : swept_rate(*x, k.width);
-  }
   for (const Job& job : c->all_jobs()) c->trials_.push_back(job.name);
   if (dry) return c;
   if (k.sweep && k.swept.empty()) {
-    k.swept = triarch::sweep(k.contenders, c->inputs(), 1, jobs, sweeping);
+    k.swept = triarch::sweep(k.contenders, c->inputs(), jobs, sweeping);
     if (k.swept.empty()) return nullptr;
+  }
+  for (AdaptationPlan& a : k.adaptations) {
+    for (Contender* x : {&a.from, &a.to}) {
+      const auto swept = std::ranges::find(k.contenders, x->name, &Contender::name);
+      if (x->rate <= 0) x->rate = swept != k.contenders.end() ? swept->rate : swept_rate(*x, k.width);
+    }
   }
   std::error_code error;
   if (folder.empty()) {
-    for (int n = 1;; ++n) {
-      folder = fmt::format("runs/compare-{}-{:04}", c->data_.name, n);
-      fs::create_directories("runs", error);
-      if (fs::create_directory(folder, error)) break;
-      require(!error && n < 9999, "compare: could not make the folder '{}': {}", folder.string(), error.message());
-    }
+    folder = new_folder("runs/compare-" + c->data_.name, "compare");
   } else {
     if (fs::exists(folder) && !fs::is_empty(folder)) {
       fail(ExitCode::usage, "compare: the folder '{}' is not empty; go on with --resume {}, or name another",
@@ -323,23 +329,27 @@ std::unique_ptr<Comparison> Comparison::open(const fs::path& folder) {
   return c;
 }
 
-void Comparison::measure_serving() {
-  const fs::path path = folder_ / "serving.json";
-  if (fs::exists(path)) return;
-  ServingTable table;
-  for (const Contender& c : config_.contenders) {
-    const TrialInputs in = inputs();
-    Model model(model_of(c, in.preset, in.width, in.layers, in.vocabulary->size, in.context), in.precision, false);
-    model.parameters().initialise(1);
-    table.contenders.push_back(serving_cost(model, data_.tokenizer));
-  }
-  write_file(path, to_json(table), "compare");
+bool Comparison::measure_serving() {
+  // By one of the processes that share the comparison, when nothing else runs.
+  const Part all[] = {{kServing, 1, 0}};
+  return work_on_parts(folder_, all, 1,
+                       [&](size_t, const PartProgress&) {
+                         ServingTable table;
+                         for (const Contender& c : config_.contenders) {
+                           const TrialInputs in = inputs();
+                           Model model(model_of(c, in.preset, in.width, in.layers, in.vocabulary->size, in.context),
+                                       in.precision, false);
+                           model.parameters().initialise(1);
+                           table.contenders.push_back(serving_cost(model, data_.tokenizer));
+                         }
+                         return std::optional(to_json(table));
+                       },
+                       {});
 }
 
 std::vector<ServingCost> Comparison::serving() const {
-  const fs::path path = folder_ / "serving.json";
   ServingTable table;
-  if (fs::exists(path)) parse_json(read_file(path, "compare"), "serving.json", table);
+  if (const auto text = WorkQueue(folder_).result(kServing)) parse_json(*text, kServing, table);
   return table.contenders;
 }
 
@@ -398,12 +408,17 @@ bool Comparison::work(int jobs, const CompareEvents& events) {
   PartEvents told;
   told.finished = [&](size_t i, const std::string& result) {
     const Job& job = all[i];
-    if (!job.contender) return;
+    const auto note = [&](const std::string& title, const std::string& failure) {
+      if (!failure.empty() && events.note) events.note(fmt::format("{}, seed {}: {}", title, job.seed, failure));
+    };
+    if (!job.contender) {
+      Adaptation a;
+      parse_json(result, job.name + ".json", a);
+      return note(fmt::format("{} to {}", job.adaptation->from.title(), job.adaptation->to.title()), a.failure);
+    }
     TrialResult r;
     parse_json(result, job.name + ".json", r);
-    if (!r.failure.empty() && events.note) {
-      events.note(fmt::format("{}, seed {}: {}", job.contender->title(), job.seed, r.failure));
-    }
+    note(job.contender->title(), r.failure);
     if (!r.suffix_losses.empty()) {
       suffix[job.contender].push_back(std::accumulate(r.suffix_losses.begin(), r.suffix_losses.end(), 0.0) /
                                       suffix_tokens);

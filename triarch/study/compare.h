@@ -4,7 +4,6 @@
 //   config.yaml     what was asked, resolved
 //   tokenizer.bin
 //   queue/ working/ results/    trials (study/queue.h)
-//   serving.json    what contenders cost to serve, if that was asked
 //   report.json     what came of it (study/compare_report.h)
 //   tensorboard/    the same for TensorBoard (study/compare_board.h)
 #pragma once
@@ -177,8 +176,8 @@ class Comparison {
   // False if a signal stopped it (base/signals.h).
   bool work(int jobs, const CompareEvents& events);
   // What each contender costs to serve, one after the other on all threads: measured once, then kept in the folder.
-  // Weights do not matter to it, so models as they begin are measured.
-  void measure_serving();
+  // Weights do not matter to it, so models as they begin are measured. False if a signal stopped it.
+  bool measure_serving();
   // By contender; empty: not measured.
   std::vector<ServingCost> serving() const;
   // Of the contender with each seed, in order; empty places where there is none yet.

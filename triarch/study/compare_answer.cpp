@@ -13,26 +13,25 @@ void rank(CompareReport& r, MeasureReport use, const std::vector<Estimate>& esti
   for (size_t i = 0; i < estimates.size(); ++i) {
     if (!estimates[i].runs.empty() && int64_t(estimates[i].runs.size()) == r.seeds) complete.push_back(i);
   }
+  std::vector<Difference> pairs;
+  const size_t first_pair = r.differences.size();
   for (size_t x = 0; x < complete.size(); ++x) {
     for (size_t y = x + 1; y < complete.size(); ++y) {
       const size_t a = complete[x], b = complete[y];
       const Difference d = difference(estimates[a], estimates[b]);
-      DifferenceReport out;
+      pairs.push_back(d);
+      DifferenceReport& out = r.differences.emplace_back();
       out.measure = use.name;
       out.a = r.contenders[a].name;
       out.b = r.contenders[b].name;
       out.mean = d.mean;
-      out.low = d.bootstrap.low;
-      out.high = d.bootstrap.high;
-      if (d.t) {
-        out.t_low = d.t->low;
-        out.t_high = d.t->high;
-      }
+      out.low = d.interval.low;
+      out.high = d.interval.high;
       out.same_direction = d.same_direction;
-      out.significant = d.significant();
-      r.differences.push_back(std::move(out));
     }
   }
+  const std::vector<bool> shown = claimed(pairs);
+  for (size_t i = 0; i < pairs.size(); ++i) r.differences[first_pair + i].significant = shown[i];
   std::vector<std::string> silent, unfinished;
   for (size_t i = 0; i < estimates.size(); ++i) {
     const ContenderReport& c = r.contenders[i];

@@ -9,8 +9,7 @@
 namespace triarch {
 
 void write_board(const Comparison& comparison) {
-  const std::filesystem::path folder = comparison.folder() / "tensorboard";
-  std::filesystem::remove_all(folder);
+  AtomicFolder folder(comparison.folder() / "tensorboard", "compare");
   const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   const std::vector<double>& tokens = comparison.data().suffixes.tokens;
   const double suffix_tokens = std::accumulate(tokens.begin(), tokens.end(), 0.0);
@@ -32,11 +31,12 @@ void write_board(const Comparison& comparison) {
         last.push_back({"test_suffix_loss", std::accumulate(x.begin(), x.end(), 0.0) / suffix_tokens});
       }
       records += event_record(now, trial->steps, last);
-      const std::filesystem::path run = folder / fmt::format("{}.{}", contender.name, trial->seed);
+      const std::filesystem::path run = folder.path() / fmt::format("{}.{}", contender.name, trial->seed);
       std::filesystem::create_directories(run);
       write_file(run / event_file_name(now), records, "compare");
     }
   }
+  folder.commit();
 }
 
 }  // namespace triarch

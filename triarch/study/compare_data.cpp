@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "triarch/base/hash.h"
 #include "triarch/base/human.h"
 #include "triarch/data/world.h"
 #include "triarch/evaluate/few_shot.h"
@@ -40,9 +41,56 @@ std::vector<Document> instructions(Key key, int64_t tokens, double rehearsal) {
   return all;
 }
 
-// Questions as pairs of a prompt and its answer.
+// Questions as pairs of a prompt and its answer, in the tokens that evaluation asks for (evaluate/choice.cpp).
 void add_instructions(const ChoiceTask& task, std::vector<Document>& all) {
-  for (const Choice& c : task.choices) all.push_back({c.prompt, c.candidates[c.answer] + task.close, true, task.name});
+  for (const Choice& c : task.choices) {
+    all.push_back({c.prompt, " " + c.candidates[c.answer] + task.close, true, task.name});
+  }
+}
+
+// Adds pieces of the texts of pretraining, or whole pairs, until they are this share of all tokens.
+void add_rehearsal(const TokenizedCorpus& from, double share, int64_t piece, Key key, TokenizedCorpus& to) {
+  if (share <= 0 || share >= 1 || from.ids.empty()) return;
+  const auto append = [](const std::vector<int32_t>& ids, int64_t begin, int64_t end, std::vector<int32_t>& out) {
+    out.insert(out.end(), ids.begin() + begin, ids.begin() + end);
+    return end - begin;
+  };
+  const bool pairs = !from.target_begins.empty();
+  int64_t left = std::llround(double(to.tokens()) * share / (1 - share));
+  for (uint64_t n = 0; left > 0; ++n) {
+    int64_t begin = int64_t(key.uniform(n) * double(from.ids.size()));
+    const auto document = std::upper_bound(from.begins.begin(), from.begins.end(), begin) - from.begins.begin() - 1;
+    int64_t end = from.begins[size_t(document) + 1];
+    const int64_t whole = end - from.begins[size_t(document)];
+    if (pairs) begin = from.begins[size_t(document)];
+    if (!pairs) end = std::min(end, begin + piece);
+    left -= append(from.ids, begin, end, to.ids);
+    if (pairs) {
+      left -= append(from.target_ids, from.target_begins[size_t(document)], from.target_begins[size_t(document) + 1],
+                     to.target_ids);
+    }
+    to.begins.push_back(int64_t(to.ids.size()));
+    to.target_begins.push_back(int64_t(to.target_ids.size()));
+    to.bytes.push_back(from.bytes[size_t(document)] * (end - begin) / std::max<int64_t>(1, whole));
+  }
+}
+
+// Of questions that a comparison asks: changed files are another comparison's.
+uint64_t hash_of(uint64_t hash, std::span<const ChoiceTask> tasks, std::span<const HeadTask> heads) {
+  Hasher h(hash);
+  const auto add = [&](std::string_view text) {
+    h.add(text);
+    h.add(std::string_view("\0", 1));
+  };
+  for (const ChoiceTask& t : tasks) {
+    for (const Choice& c : t.choices) {
+      add(c.prompt);
+      for (const std::string& candidate : c.candidates) add(candidate);
+      add(std::to_string(c.answer));
+    }
+  }
+  for (const HeadTask& t : heads) add(fmt::format("{} {:x}", t.name, t.data.hash));
+  return h.value();
 }
 
 // Tasks made from the user's text and those that the user brings. Of a file's tasks that are not held out, what
@@ -89,7 +137,9 @@ void add_tasks(const CompareConfig& config, CompareData& d, std::vector<ChoiceTa
       d.tasks.push_back(std::move(task));
     }
   }
-  if (!instructions.empty()) d.instructions = tokenize(instructions, d.tokenizer);
+  if (instructions.empty()) return;
+  d.instructions = tokenize(instructions, d.tokenizer);
+  add_rehearsal(d.stages.front(), config.rehearsal, config.context, task_key(12), d.instructions);
 }
 
 CompareData world_data() {
@@ -151,6 +201,7 @@ CompareData read_compare_data(CompareConfig& config, const Tokenizer* known) {
     for (const std::string& file : config.classify) d.heads.push_back(head_of_file(file, false, d.tokenizer));
     for (const std::string& file : config.tag) d.heads.push_back(head_of_file(file, true, d.tokenizer));
   }
+  if (!d.world) d.hash = hash_of(d.hash, d.tasks, d.heads);
   ask_fewer(config, d);
   return d;
 }

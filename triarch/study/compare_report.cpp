@@ -7,6 +7,7 @@
 #include <set>
 
 #include "triarch/base/human.h"
+#include "triarch/base/version.h"
 #include "triarch/evaluate/text_metrics.h"
 #include "triarch/kernels/isa.h"
 #include "triarch/study/compare_answer.h"
@@ -87,24 +88,27 @@ void equalities(const Comparison& comparison, CompareReport& r) {
   r.unequal.push_back(
       "what own losses measure: each is of its own objective's targets; compare a contender's with the "
       "unigram entropy beside it, not with another's");
-  std::string rates;
+  // Where each contender's rate is from.
+  const bool width_swept = std::ranges::find(kSweptWidths, k.width) != std::end(kSweptWidths);
+  std::string rates, unswept;
   for (const Contender& c : k.contenders) {
     rates += fmt::format("{}{:.2g} ({})", rates.empty() ? "" : ", ", c.rate, c.title());
+    if (!comparison.data().world || !width_swept || !was_swept(c)) unswept += (unswept.empty() ? "" : ", ") + c.title();
   }
-  const bool swept_here = comparison.data().world && std::ranges::find(kSweptWidths, k.width) != std::end(kSweptWidths);
   r.unequal.push_back(fmt::format(
       "learning rates: {} of Muon {} and AdamW {}, {}", rates, k.optimizer.muon_learning_rate,
       k.optimizer.learning_rate,
-      !k.swept.empty() ? "found for each on these data"
-      : swept_here     ? "found for each on the built-in world"
-                   : "outside of the range of the sweep, which was on the built-in world at widths of 32, 64 and 128; "
-                     "--sweep finds them on these data"));
+      !k.swept.empty()  ? "for each the best by its own loss on these held-out texts, with a seed of its own"
+      : unswept.empty() ? "found for each on the built-in world's held-out texts, with seeds of their own"
+                        : fmt::format("not swept for {} on this text at this width (the sweep was on the built-in "
+                                      "world at widths of 32, 64 and 128); --sweep finds them on these data",
+                                      unswept.size() > 200 ? "most of them" : unswept)));
 }
 
 // All that differs from the defaults, as flags: resolved sizes too, so that a repetition is one on any machine.
 std::string command_of(const CompareConfig& config) {
   std::string command = "triarch compare";
-  for (const std::string& input : config.data.inputs) command += " " + input;
+  for (const std::string& input : config.data.inputs) command += " " + shell_word(input);
   command += fmt::format(" --budget {}tokens", config.tokens);
   std::string contenders;
   for (const Contender& c : config.contenders) contenders += (contenders.empty() ? "" : ",") + c.text();
@@ -117,9 +121,23 @@ std::string command_of(const CompareConfig& config) {
     if (f.name == "tokens" || f.name == "seconds" || f.name == "hash" || f.name == "sweep") continue;
     std::string flag = f.name;
     std::ranges::replace(flag, '_', '-');
-    command += fmt::format(" --{}={}", flag, f.print());
+    command += fmt::format(" --{}={}", flag, f.quoted() ? shell_word(f.print()) : f.print());
   }
+  const auto add = [&](const char* flag, const std::vector<std::string>& files) {
+    for (const std::string& file : files) command += fmt::format(" --{} {}", flag, shell_word(file));
+  };
+  add("tasks", config.tasks);
+  add("minimal-pairs", config.minimal_pairs);
+  add("classify", config.classify);
+  add("tag", config.tag);
   return command;
+}
+
+// "200 questions", or "20 to 200 questions".
+std::string questions(std::span<const ChoiceTask> tasks) {
+  const auto [low, high] = std::ranges::minmax_element(tasks, {}, [](const ChoiceTask& t) { return t.choices.size(); });
+  const size_t least = low->choices.size(), most = high->choices.size();
+  return (least < most ? fmt::format("{} to ", least) : "") + fmt::format("{} questions", most);
 }
 
 // Groups of tasks that are scored, of the tasks there are.
@@ -142,7 +160,7 @@ std::vector<TaskGroup> groups_of(std::span<const ChoiceTask> tasks) {
     if (t.shots > 0) few.insert({t.name, t.wrapper});
   }
   all.push_back({"few_shot", [](const ChoiceTask& t) { return t.shots > 0; }});
-  all.push_back({"zero_shot", [few](const ChoiceTask& t) {
+  all.push_back({"few_shot_without", [few](const ChoiceTask& t) {
                    return t.shots == 0 && few.contains({t.name, t.wrapper});
                  }});
   std::erase_if(all, [&](const TaskGroup& g) { return std::ranges::none_of(tasks, g.holds); });
@@ -150,15 +168,16 @@ std::vector<TaskGroup> groups_of(std::span<const ChoiceTask> tasks) {
 }
 
 std::string title_of_group(const std::string& name) {
-  static const std::map<std::string, std::string> titles = {{"seen", "all tasks, under prompts that occur in the text"},
-                                                            {"all", "all tasks, all prompts"},
-                                                            {"few_shot", "tasks with demonstrations before a question"},
-                                                            {"zero_shot", "the same tasks and prompts without them"},
-                                                            {"training", "tasks of finetuning"},
-                                                            {"held_out", "held-out tasks"},
-                                                            {"understand", "questions about a text"},
-                                                            {"transform", "sequences made from a text"},
-                                                            {"judge", "minimal pairs of sentences"}};
+  static const std::map<std::string, std::string> titles = {
+      {"seen", "all tasks, under prompts that occur in the text"},
+      {"all", "all tasks, all prompts"},
+      {"few_shot", "tasks with demonstrations before a question"},
+      {"few_shot_without", "the same tasks and prompts without them"},
+      {"training", "tasks of finetuning"},
+      {"held_out", "held-out tasks"},
+      {"understand", "questions about a text"},
+      {"transform", "sequences made from a text"},
+      {"judge", "minimal pairs of sentences"}};
   return titles.at(name);
 }
 
@@ -243,12 +262,18 @@ Estimate mean_of(const std::vector<Estimate>& all) {
   return out;
 }
 
-// Right answers of each seed as measurements.
-Measurements marks_of(const std::vector<std::string>& right) {
+// Labels that each seed got right, by texts: words of one text are not independent.
+Measurements marks_of(const std::vector<std::string>& right, bool tagging) {
   Measurements m;
   for (const std::string& r : right) {
-    m.values.emplace_back();
-    for (char c : r) m.values.back().push_back(c == '1' ? 1 : 0);
+    std::vector<double>&sums = m.values.emplace_back(), labels;
+    for (size_t i = 0; i < r.size(); ++i) {
+      if (i == 0 || !tagging || r[i - 1] == ' ') sums.push_back(0), labels.push_back(0);
+      if (r[i] == ' ') continue;
+      sums.back() += r[i] == '1';
+      labels.back() += 1;
+    }
+    m.weights = std::move(labels);
   }
   return m;
 }
@@ -265,7 +290,7 @@ Estimate add_heads(const std::vector<HeadTask>& tasks, bool tagging, const std::
       if (at != trial.heads.end()) right.push_back(at->right);
     }
     if (right.empty()) return {};
-    all.push_back(estimate(marks_of(right)));
+    all.push_back(estimate(marks_of(right, tagging)));
     c.heads.push_back({t.name, t.title, t.majority, figure_of(all.back())});
   }
   return mean_of(all);
@@ -278,7 +303,7 @@ AdaptationReport adaptation_of(const AdaptationPlan& plan, const std::vector<std
   r.to = plan.to.title();
   Estimate speedup;
   for (const std::optional<Adaptation>& a : results) {
-    if (!a) continue;
+    if (!a || !a->failure.empty()) continue;
     ++r.runs;
     r.tokens = a->first_tokens;
     r.target_loss += a->target_loss;
@@ -319,7 +344,7 @@ CompareReport report_of(const Comparison& comparison) {
   }
   r.precision = enum_name(k.precision);
   r.instruction_set = kernels::name_of(kernels::active_isa());
-  r.version = "0.1.0";
+  r.version = kVersion;
   std::vector<std::string> titles;
   const std::vector<ServingCost> serving = comparison.serving();
   std::vector<Measured> measured;
@@ -341,13 +366,13 @@ CompareReport report_of(const Comparison& comparison) {
     for (const std::optional<TrialResult>& t : comparison.results(contender)) {
       if (!t) continue;
       ++r.finished;
-      c.curves.push_back(t->curve);
       c.parameters = t->parameters;
       if (!t->failure.empty()) {
         c.failures.push_back(fmt::format("seed {}: {}", t->seed, t->failure));
         continue;
       }
       ++c.runs;
+      c.curves.push_back(t->curve);
       c.peak_bytes = std::max(c.peak_bytes, t->peak_bytes);
       c.unigram_entropy = t->unigram_entropy;
       own.push_back(t->own_loss);
@@ -365,7 +390,6 @@ CompareReport report_of(const Comparison& comparison) {
                               [](const ObjectiveSpec& o) { return o.kind == ObjectiveKind::next_token; })) {
         c.entropy_floor = data.entropy_floor;
       }
-      c.own_sd = standard_deviation(own);
     }
     if (!outputs.empty()) {
       for (const std::vector<std::string>& o : outputs) {
@@ -406,7 +430,7 @@ CompareReport report_of(const Comparison& comparison) {
         s.above = of_stage.above;
         s.tasks = of_stage.tasks;
         for (size_t g = 0; g < groups.size(); ++g) {
-          s.scores.push_back({groups[g].name, title_of_group(groups[g].name), figure_of(of_stage.groups[g])});
+          s.scores.push_back({groups[g].name, figure_of(of_stage.groups[g])});
         }
       }
     }
@@ -445,8 +469,16 @@ CompareReport report_of(const Comparison& comparison) {
          estimates, {" of 1"}, {majority, fmt::format("always saying the most frequent label ({:.3f})", majority)});
   }
   for (const AdaptationPlan& plan : k.adaptations) {
-    r.adaptations.push_back(adaptation_of(plan, comparison.results(plan)));
-    r.finished += r.adaptations.back().runs;
+    const std::vector<std::optional<Adaptation>> results = comparison.results(plan);
+    r.adaptations.push_back(adaptation_of(plan, results));
+    for (const std::optional<Adaptation>& a : results) {
+      if (!a) continue;
+      ++r.finished;
+      if (!a->failure.empty()) {
+        r.notes.push_back(
+            fmt::format("{} to {}, seed {}: {}", plan.from.title(), plan.to.title(), a->seed, a->failure));
+      }
+    }
   }
   r.question = fmt::format("Which learns most from {}, when each {}: {}?",
                            data.world ? "the built-in world" : data.name, given(k), listed(titles, "or"));
@@ -472,19 +504,19 @@ CompareReport report_of(const Comparison& comparison) {
   }
   if (!data.tasks.empty()) {
     r.notes.push_back(fmt::format(
-        "Tasks: {} questions of each kind under each prompt template, answered by the candidate with the largest "
+        "Tasks: {} of each kind under each prompt template, answered by the candidate with the largest "
         "log-probability ({}). The score is (accuracy - max(bare, chance)) / (1 - chance): bare is what is right with "
         "the "
         "context left out, chance one in the number of candidates; median over templates, mean over kinds. Above "
         "chance: "
         "better than guessing and better than without the context, one-sided tests, Holm over the kinds, p < .01, in "
         "every seed.",
-        data.tasks.front().choices.size(), k.ranking == Ranking::sum ? "summed" : enum_name(k.ranking)));
+        questions(data.tasks), k.ranking == Ranking::sum ? "summed" : enum_name(k.ranking)));
   }
   if (data.instruction_tokens > 0) {
     r.notes.push_back(fmt::format(
         "Finetuning: {} tokens of prompts with their answers, of the tasks that are not held out, under all templates, "
-        "and {:.0f} % texts as before, at {} of the learning rates. Decoders learn from the answer's tokens only; the "
+        "with {:.0f} % texts as before, at {} of the learning rates. Decoders learn from the answer's tokens only; the "
         "encoder fills masks in their place.",
         human_count(double(data.instruction_tokens)), 100 * k.rehearsal, k.finetune_rate));
   }
@@ -510,10 +542,9 @@ CompareReport report_of(const Comparison& comparison) {
         shots->shots, k.context));
   }
   for (const std::string& note : data.notes) r.notes.push_back(note);
-  r.notes.push_back(fmt::format(
-      "Intervals: 95 %, by resampling seeds and items together; a difference is claimed only if the paired interval "
-      "excludes 0, every seed agrees{}.",
-      r.seeds < 5 ? " and, with fewer than 5 seeds, Student's t interval excludes 0, too" : ""));
+  r.notes.push_back(
+      "Intervals: 95 %, as far as a bootstrap over seeds and items or Student's t over seeds reaches; a difference is "
+      "claimed only if its interval excludes 0, every seed agrees, and Holm's correction over all pairs leaves it.");
   r.notes.push_back(
       "Seconds are wall time of training steps, each run on one core beside others; memory is what a run "
       "holds (weights, gradients, moments, activations).");

@@ -14,13 +14,12 @@ namespace triarch {
 
 // The score of a group of tasks.
 struct GroupReport {
-  std::string name, title;
+  std::string name;
   Figure score;
 
   template <class V>
   void fields(V& v) {
     v("name", name, "of the group");
-    v("title", title, "which tasks, under which prompts");
     v("score", score, "mean over tasks of (accuracy - max(bare, chance)) / (1 - chance), medians over prompts");
   }
 };
@@ -98,11 +97,11 @@ struct ContenderReport {
   std::vector<std::string> failures;
   int64_t parameters = 0;
   double peak_bytes = 0;
-  double own_loss = 0, own_sd = 0, unigram_entropy = 0;  // after pretraining, nats per target
-  std::optional<double> entropy_floor;                   // of the same targets, where it is known
-  std::vector<StageReport> stages;                       // pretrained, finetuned
-  std::vector<Figure> bleu, chrf;                        // none or one: of outputs for held-out inputs, 0 to 100
-  double exact_match = 0;                                // share of them, mean over seeds
+  double own_loss = 0, unigram_entropy = 0;  // after pretraining, nats per target
+  std::optional<double> entropy_floor;       // of the same targets, where it is known
+  std::vector<StageReport> stages;           // pretrained, finetuned
+  std::vector<Figure> bleu, chrf;            // none or one: of outputs for held-out inputs, 0 to 100
+  double exact_match = 0;                    // share of them, mean over seeds
   std::vector<HeadReport> heads;
   std::vector<ServingCost> serving;             // none or one
   std::vector<Sample> samples;                  // of the first seed
@@ -120,7 +119,6 @@ struct ContenderReport {
     v("parameters", parameters, "weights");
     v("peak_bytes", peak_bytes, "weights, gradients, moments and activations");
     v("own_loss", own_loss, "own objective, held out, nats per target, mean over seeds");
-    v("own_sd", own_sd, "over seeds");
     v("unigram_entropy", unigram_entropy, "of the same targets: what knowing only their frequencies gives");
     v("entropy_floor", entropy_floor, "of the same targets, where it is known: what no model is below in the long run");
     v("stages", stages, "what was measured after pretraining, and after finetuning");
@@ -140,7 +138,6 @@ struct DifferenceReport {
   std::string measure;  // MeasureReport::name
   std::string a, b;
   double mean = 0, low = 0, high = 0;
-  std::optional<double> t_low, t_high;
   bool same_direction = false, significant = false;
 
   template <class V>
@@ -149,12 +146,10 @@ struct DifferenceReport {
     v("a", a, "a contender");
     v("b", b, "another");
     v("mean", mean, "the measure of a minus that of b");
-    v("low", low, "95 %, paired bootstrap over seeds and items");
-    v("high", high, "95 %, paired bootstrap over seeds and items");
-    v("t_low", t_low, "95 %, Student's t over seeds");
-    v("t_high", t_high, "95 %, Student's t over seeds");
+    v("low", low, "95 %: the wider of a bootstrap over seeds and items and Student's t over seeds");
+    v("high", high, "95 %: as low");
     v("same_direction", same_direction, "every seed agrees");
-    v("significant", significant, "claimed: both intervals exclude 0 and every seed agrees");
+    v("significant", significant, "claimed: the interval excludes 0, every seed agrees, and Holm leaves it");
   }
 };
 

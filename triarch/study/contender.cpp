@@ -83,6 +83,12 @@ E named(std::string_view what, std::string_view word) {
        did_you_mean(word, names));
 }
 
+bool learns_as_usual(const Contender& contender) {
+  std::vector<ObjectiveKind> kinds;
+  for (const ObjectiveSpec& o : contender.objectives) kinds.push_back(o.kind);
+  return kinds == usual_objectives(contender.family);
+}
+
 }  // namespace
 
 std::string title_of(ObjectiveKind kind) {
@@ -122,6 +128,10 @@ std::string Contender::title() const {
   return s + ")";
 }
 
+bool was_swept(const Contender& contender) {
+  return contender.variant == Variant::plain && contender.family != Family::permutation && learns_as_usual(contender);
+}
+
 double swept_rate(const Contender& contender, int64_t width) {
   struct Row {
     Family family;
@@ -132,12 +142,7 @@ double swept_rate(const Contender& contender, int64_t width) {
                                  {Family::encoder_decoder, {1, 1, 0.6}},
                                  {Family::encoder, {1.67, 1, 1}}};
   const auto row = std::ranges::find(rows, contender.family, &Row::family);
-  const auto kinds = [](const Contender& c) {
-    std::vector<ObjectiveKind> out;
-    for (const ObjectiveSpec& o : c.objectives) out.push_back(o.kind);
-    return out;
-  };
-  if (row == std::end(rows) || kinds(contender) != usual_objectives(contender.family)) return 1;
+  if (row == std::end(rows) || !learns_as_usual(contender)) return 1;
   // The nearest width, in the logarithm.
   const auto nearest = std::ranges::min_element(
       kSweptWidths, {}, [&](int64_t w) { return std::abs(std::log(double(w) / double(std::max<int64_t>(1, width)))); });

@@ -75,8 +75,10 @@ std::vector<Contender> all_contenders();
 std::vector<Contender> wang_contenders();
 
 // The share of the comparison's learning rates that suits a family with its usual objectives at a width: the winners of
-// the sweep in docs/results/rates.md, on the built-in world; 1 for contenders that were not swept.
+// the sweep in docs/results/rates.md, on the built-in world. Variants take their family's; 1 for other contenders.
 double swept_rate(const Contender& contender, int64_t width);
+// Whether the sweep had the contender itself.
+bool was_swept(const Contender& contender);
 constexpr int64_t kSweptWidths[] = {32, 64, 128};
 
 // Those that learn from pairs of an input and its target.

@@ -68,14 +68,9 @@ class Prices {
   Prices(StudyReport& report, const CostOptions& options, std::vector<Entry> entries)
       : r_(report), o_(options), entries_(std::move(entries)) {}
 
-  // On whether a causal decoder is cheapest: everywhere, or somewhere not.
+  // On whether a causal decoder is cheapest.
   void conclude() {
-    if (figure_.empty()) return;
-    r_.evidence.push_back({"training_cost",
-                           dearer_ > 0           ? Verdict::contradicted
-                           : cheaper_ == judged_ ? Verdict::supported
-                                                 : Verdict::undecided,
-                           figure_ + "."});
+    if (!figure_.empty()) r_.evidence.push_back({"training_cost", cheapest(reached_), figure_ + "."});
   }
 
   void price(const Target& t) {
@@ -111,7 +106,7 @@ class Prices {
       }
       table.rows.push_back(row);
       if (spent.size() == e.runs.size()) {
-        reached.push_back({&e, estimate_of(logs)});
+        reached.push_back({&e, logs});
       } else {
         missed +=
             fmt::format("{}{} ({} of {} seeds)", missed.empty() ? "" : "; ", e.title, spent.size(), e.runs.size());
@@ -125,13 +120,13 @@ class Prices {
     if (reached.empty()) {
       sentence = fmt::format("None reaches {} with every seed.", t.title);
     } else {
-      const Priced& best = *std::ranges::min_element(reached, {}, [](const Priced& p) { return p.flops.mean(); });
-      sentence = fmt::format("To reach {} the {} needs the fewest operations", t.title, best.entry->title);
+      const Priced& best = *std::ranges::min_element(reached, {}, [](const Priced& p) { return mean(p.log_flops); });
+      sentence = fmt::format("To reach {} the {} needs the fewest operations on average", t.title, best.entry->title);
       std::string others;
       for (const Priced& p : reached) {
         if (&p == &best) continue;
         others += fmt::format("{}{} {}", others.empty() ? "; times as many: " : "; ", p.entry->title,
-                              times(difference(p.flops, best.flops)));
+                              times(paired(p.log_flops, best.log_flops)));
       }
       sentence += others + ".";
     }
@@ -152,7 +147,7 @@ class Prices {
       if (alone == reached.end() || with == reached.end()) continue;
       r_.findings.push_back(
           fmt::format("To reach {}, {}: with finetuning {} times the operations of pretraining alone.", t.title,
-                      e.family, times(difference(with->flops, alone->flops))));
+                      e.family, times(paired(with->log_flops, alone->log_flops))));
     }
   }
 
@@ -161,16 +156,12 @@ class Prices {
     StudyChart chart{title, "training FLOPs", y, true};
     for (const Entry& e : entries_) {
       if (e.last(figure).empty()) continue;
-      StudySeries s;
-      s.label = e.title;
-      std::vector<std::vector<Moment>> courses;
-      for (const TrialResult* r : e.runs) courses.push_back(course_of(*r));
-      for (size_t i = 0; i < courses[0].size(); ++i) {
-        std::vector<double> at;
-        for (const auto& c : courses) at.push_back(*figure(*c[i].point));
-        add_place(s, courses[0][i].spent.flops, at);
+      std::vector<Places> seeds;
+      for (const TrialResult* r : e.runs) {
+        Places& seed = seeds.emplace_back();
+        for (const Moment& m : course_of(*r)) seed.emplace_back(m.spent.flops, figure(*m.point));
       }
-      chart.series.push_back(s);
+      chart.series.push_back(mean_curve(e.title, seeds));
     }
     if (chart.series.empty()) return;
     for (const Target& t : targets) chart.levels.push_back({t.title, t.level});
@@ -195,47 +186,85 @@ class Prices {
  private:
   struct Priced {
     const Entry* entry;
-    Estimate flops;  // logarithm
+    std::vector<double> log_flops;  // of each seed
   };
 
-  void judge(const Target& t, const std::vector<Priced>& reached) {
-    const Priced* cheapest[2] = {};  // others, causal
-    for (const Priced& p : reached) {
-      const Priced*& least = cheapest[p.entry->family.starts_with("causal")];
-      if (!least || p.flops.mean() < least->flops.mean()) least = &p;
+  void judge(const Target& t, const std::vector<Priced>& priced) {
+    const Priced* best = nullptr;  // of the causal decoder's ways
+    std::vector<Reached>& all = reached_.emplace_back();
+    for (const Priced& p : priced) {
+      all.push_back({p.entry->family.starts_with("causal"), p.log_flops});
+      if (all.back().causal && (!best || mean(p.log_flops) < mean(best->log_flops))) best = &p;
     }
-    const auto& [other, causal] = cheapest;
-    if (!other && !causal) return;
-    ++judged_;
+    if (priced.empty()) return;
     figure_ += figure_.empty() ? "" : "; ";
-    if (!other || !causal) {
-      ++(causal ? cheaper_ : dearer_);
-      figure_ +=
-          fmt::format("{} is reached with every seed by the {} only", t.title, (causal ? causal : other)->entry->title);
-      return;
+    std::string others;
+    for (const Priced& p : priced) {
+      if (p.entry->family.starts_with("causal")) continue;
+      others += others.empty() ? "" : ", ";
+      others += p.entry->title;
+      if (best) others += " " + times(paired(p.log_flops, best->log_flops));
     }
-    const Difference d = difference(other->flops, causal->flops);
-    cheaper_ += d.significant() && d.mean > 0;
-    dearer_ += d.significant() && d.mean < 0;
-    figure_ += fmt::format("to {} the {} needs {} times the operations of the {}", t.title, other->entry->title,
-                           times(d), causal->entry->title);
+    if (!best || others.empty()) {
+      figure_ += fmt::format("{} is reached with every seed by {} only", t.title, best ? best->entry->title : others);
+    } else {
+      figure_ += fmt::format("to {}, times the operations of the {}: {}", t.title, best->entry->title, others);
+    }
   }
 
   // A difference of logarithms as a ratio.
   static std::string times(const Difference& d) {
-    const Interval i = judged_by(d);
-    return fmt::format("{:.2f} ({:.2f} to {:.2f}{})", std::exp(d.mean), std::exp(i.low), std::exp(i.high),
-                       d.significant() ? "" : ", no difference shown");
+    return d.significant() ? in_times(d) : fmt::format("{}, {}", in_times(d), told(d, "", ""));
   }
 
   StudyReport& r_;
   const CostOptions& o_;
   const std::vector<Entry> entries_;
-  int judged_ = 0, cheaper_ = 0, dearer_ = 0;  // targets, and those where the causal decoder is the one or the other
+  std::vector<std::vector<Reached>> reached_;  // each target
   std::string figure_;
 };
 
 }  // namespace
+
+Verdict cheapest(std::span<const std::vector<Reached>> targets) {
+  struct Pair {
+    size_t target, causal, other;
+  };
+  std::vector<Pair> pairs;
+  std::vector<Difference> dearer;  // another minus a causal one
+  bool missed = false;
+  for (size_t t = 0; t < targets.size(); ++t) {
+    const std::vector<Reached>& all = targets[t];
+    missed = missed || (!all.empty() && std::ranges::none_of(all, &Reached::causal));
+    for (size_t c = 0; c < all.size(); ++c) {
+      for (size_t i = 0; all[c].causal && i < all.size(); ++i) {
+        if (all[i].causal) continue;
+        pairs.push_back({t, c, i});
+        dearer.push_back(paired(all[i].log_flops, all[c].log_flops));
+      }
+    }
+  }
+  const std::vector<bool> shown = claimed(dearer);
+  // Whether some entry of a target wins all of its pairs.
+  const auto wins = [&](size_t target, bool causal) {
+    for (size_t e = 0; e < targets[target].size(); ++e) {
+      size_t met = 0, won = 0;
+      for (size_t i = 0; i < pairs.size(); ++i) {
+        if (pairs[i].target != target || (causal ? pairs[i].causal : pairs[i].other) != e) continue;
+        ++met;
+        won += shown[i] && (dearer[i].mean > 0) == causal;
+      }
+      if (met > 0 && met == won) return true;
+    }
+    return false;
+  };
+  bool everywhere = !pairs.empty() && !missed, beaten = false;
+  for (const Pair& p : pairs) {
+    everywhere = everywhere && wins(p.target, true);
+    beaten = beaten || wins(p.target, false);
+  }
+  return beaten ? Verdict::contradicted : everywhere ? Verdict::supported : Verdict::undecided;
+}
 
 std::optional<Spent> spent_until(const TrialResult& run, double level, bool less_is_better, const CurveFigure& figure) {
   std::vector<std::pair<Spent, double>> at;
@@ -376,7 +405,9 @@ std::optional<StudyReport> cost_study(const CostOptions& o, const StudyWork& wor
       "in "
       "the end, and half way from there to the best. Right answers (questions of the kinds that finetuning teaches, "
       "under a prompt that the text knows): from chance, half and nine tenths of the way to the best.",
-      "Ratios of operations are paired by seed, with Student's t over seeds below five of them, of logarithms."};
+      "Ratios of operations are of logarithms, paired by seed, with 95 % intervals over seeds. Which family is "
+      "cheapest is "
+      "judged with every rival, by Holm's correction over all of them at all targets."};
   r.limits = {fmt::format("{:.0f} questions at each point: a target may be met by luck too early.", questions),
               "A target that few reach is dear for the others by an unknown amount: not reached within the budget says "
               "no more.",

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "triarch/study/parts.h"
 #include "triarch/study/study_report.h"
@@ -32,6 +33,17 @@ struct Spent {
 // last, by lines between the points of the stages' curves, one after the other; none if it never is.
 using CurveFigure = std::function<std::optional<double>(const CurvePoint&)>;
 std::optional<Spent> spent_until(const TrialResult& run, double level, bool less_is_better, const CurveFigure& figure);
+
+// An entry that reached a target with every seed: a family trained in one way.
+struct Reached {
+  bool causal = false;
+  std::vector<double> log_flops;  // ln of the operations, of each seed
+};
+// On "a causal decoder is cheapest", by targets: supported if at each that is judged one causal entry is shown to need
+// less than every other, contradicted if at any another is shown to need less than every causal one, by Holm's
+// correction over all pairs at all targets. A target that one side only has reached decides nothing, but that a causal
+// decoder missed one which others reached leaves it unsupported.
+Verdict cheapest(std::span<const std::vector<Reached>> targets);
 
 // Nothing if a signal stopped it.
 std::optional<StudyReport> cost_study(const CostOptions& options, const StudyWork& work);

@@ -24,7 +24,8 @@ void Curriculum::show(int32_t stage, int64_t most, int64_t step_tokens) {
     }
     return n;
   };
-  require(from.tokens <= 0 || texts.tokens() > 0, "compare: expected texts to learn from, found none");
+  // Documents without a token of their own, as pairs with an empty input, have no pieces.
+  require(from.tokens <= 0 || !texts.ids.empty(), "compare: expected texts to learn from, found none");
   int64_t in_stage = 0, in_step = 0;
   for (int64_t epoch = 0; in_stage < from.tokens; ++epoch) {
     const Key order = Key(seed_, Purpose::data_order).with(uint64_t(stage)).with(uint64_t(epoch));

@@ -168,7 +168,7 @@ class Ladder {
       for (size_t f = 0; f < std::size(kAsked); ++f) {
         if (at(f).empty()) continue;
         const std::map<std::string, int> said = verdicts_of(f, 1, k);
-        agreed.push_back(over_seeds(said));
+        if (o_.seeds > 1) agreed.push_back(over_seeds(said));  // one agrees with itself
         for (const auto& [verdict, n] : said) runs[verdict] += n;
       }
     }
@@ -183,7 +183,7 @@ class Ladder {
  private:
   void growth(const Gap& g) {
     if (g.differences.size() < 2) return;
-    const bool ahead = g.differences.front().mean > 0 || g.differences.back().mean > 0;
+    const bool ahead = g.differences.front().above() || g.differences.back().above();
     r_.evidence.push_back(
         {"growth", ahead ? verdict_on(g.slope, false) : Verdict::undecided,
          fmt::format("Encoder-decoder minus causal decoder after finetuning, share of tokens right: {} on "
@@ -272,7 +272,7 @@ class Ladder {
     if (x.size() < 2) return out;
     std::vector<double> slopes;
     for (const auto& y : by_seed) slopes.push_back(slope_of(x, y));
-    out.slope = difference(estimate_of(slopes), estimate_of(std::vector<double>(slopes.size(), 0)));
+    out.slope = difference_of(estimate_of(slopes));
     return out;
   }
 
@@ -288,9 +288,8 @@ class Ladder {
       s.x = g.flops;
       for (const Difference& d : g.differences) {
         s.y.push_back(d.mean);
-        const Interval i = judged_by(d);
-        s.low.push_back(i.low);
-        s.high.push_back(i.high);
+        s.low.push_back(d.interval.low);
+        s.high.push_back(d.interval.high);
       }
       chart.series.push_back(s);
     }
@@ -301,15 +300,11 @@ class Ladder {
 
   static std::string change(const Gap& g, const char* metric, const char* what) {
     if (g.differences.size() < 2) return "too few rungs.";
-    const bool less = g.slope.mean < 0;
-    const char* verdict = !g.slope.significant() ? "no change shown" : less ? "it falls" : "it rises";
     const Difference& last = g.differences.back();
-    return fmt::format("{} {} on the first rung, {} on the last ({}); per tenfold FLOPs {}, {} with growth.", metric,
+    return fmt::format("{} {} on the first rung, {} on the last ({}); with growth, per tenfold FLOPs, {} ({}).", metric,
                        in_words(g.differences.front()), in_words(last),
-                       !last.significant() ? "no difference shown"
-                       : last.mean > 0     ? what
-                                           : fmt::format("the opposite of {}", what),
-                       in_words(g.slope), verdict);
+                       told(last, what, fmt::format("the opposite of {}", what)), in_words(g.slope),
+                       told(g.slope, "it rises", "it falls"));
   }
 
   StudyReport& r_;
@@ -479,8 +474,9 @@ std::optional<StudyReport> emergence_study(const EmergenceOptions& o, const Stud
       "independently with the accuracy p per token.",
       "Verdict, in each seed: a curve over log FLOPs that rises by at least 0.1 is sharp if two thirds of its rise or "
       "more lie within a third of the way (a steady rise has a third there). Bands: the lowest and the highest seed.",
-      "Gaps and gains are means over tasks, paired by seed, with Student's t over seeds below five of them and a "
-      "bootstrap over seeds; the change with growth is the slope over log10 FLOPs, of each seed."};
+      "Gaps and gains are means over tasks, paired by seed, with 95 % intervals over seeds; the change with growth is "
+      "the "
+      "slope over log10 FLOPs, of each seed."};
   r.limits = {
       fmt::format("{} rungs are few places to see a jump between, and none above the last: a task that does not rise "
                   "here may rise later.",

@@ -13,6 +13,7 @@
 
 #include "triarch/study/parts.h"
 #include "triarch/study/study_report.h"
+#include "triarch/study/trial.h"
 
 namespace triarch {
 
@@ -22,6 +23,10 @@ struct ForwardBackwardOptions {
   int64_t seeds = 3;
   int64_t width = 64, layers = 3;
 };
+
+// How fast a run learnt its own objective: ln of the tokens to half of what it gains over the frequencies of its
+// targets in the end, by lines between the points of its curve. None if it gains nothing.
+std::optional<double> log_tokens_to_half(const TrialResult& run);
 
 // Nothing if a signal stopped it. Usage error for fewer than three layers.
 std::optional<StudyReport> forward_backward_study(const ForwardBackwardOptions& options, const StudyWork& work);

@@ -137,6 +137,7 @@ HeadAnswers learn_head(const Contender& contender, uint64_t seed, const Model& m
   const auto answers = tag(learner.model(), in.tokenizer->specials(), texts, places);
   for (size_t d = 0; d < answers.size(); ++d) {
     const std::span<const int32_t> tags = tags_of(held_out, int64_t(d));
+    if (d > 0) out.right += ' ';
     for (size_t i = 0; i < answers[d].size(); ++i) {
       // What the model did not read, it did not tag.
       const bool right = !answers[d][i].empty() && argmax(answers[d][i]) == tags[size_t(places[d][i])];

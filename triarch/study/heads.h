@@ -36,7 +36,7 @@ HeadTask head_of_file(const std::string& path, bool tagging, const Tokenizer& to
 // Right or wrong on each held-out label.
 struct HeadAnswers {
   std::string task;
-  std::string right;  // "1101": of each text, or of each word
+  std::string right;  // "1101": of each text; "11 01": of each word, a space between texts
 
   template <class V>
   void fields(V& v) {

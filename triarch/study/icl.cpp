@@ -11,6 +11,7 @@
 #include "triarch/study/demonstrations.h"
 #include "triarch/study/dual_form.h"
 #include "triarch/study/over_seeds.h"
+#include "triarch/study/trial_parts.h"
 
 namespace triarch {
 namespace {
@@ -35,7 +36,6 @@ const IclUpdate& update_of(const IclResult& r, const std::string& name) {
   return *u;
 }
 double outputs_of(const IclAgreement& a) { return mean(a.outputs); }
-double recall_of(const IclUpdate& u) { return u.learnt > 0 ? double(u.recalled) / double(u.learnt) : 0; }
 
 Read accuracy(const char* name) {
   return [name](const IclResult& r) { return update_of(r, name).accuracy; };
@@ -105,7 +105,7 @@ void add_accuracies(const std::vector<IclSeeds>& families, StudyReport& r) {
   }
   table.head.push_back("rate");
   StudyTable recall{"Rec2FTP: of the answers that finetuning mends, how many are right in context",
-                    {"family", "Rec2FTP", "in context, of all that were wrong", "difference"},
+                    {"family", "Rec2FTP", "in context, of all that were wrong", "difference", "seeds"},
                     {}};
   StudyChart chart{"Right answers by number of demonstrations in context", "demonstrations", "accuracy"};
   for (const IclSeeds& f : families) {
@@ -120,9 +120,19 @@ void add_accuracies(const std::vector<IclSeeds>& families, StudyReport& r) {
     row.push_back(fmt::format("{}", fmt::join(rates, ", ")));
     table.rows.push_back(row);
 
-    const auto rec = read(f, [](const IclResult& x) { return recall_of(update_of(x, kFinetuned)); });
-    const auto base = read(f, [](const IclResult& x) { return x.in_context_of_wrong; });
-    recall.rows.push_back({title, over_seeds(rec), over_seeds(base), over_seeds(minus(rec, base))});
+    std::vector<double> rec, base;  // of the seeds where finetuning mends any answer: else there is nothing to recall
+    for (const IclResult& x : f) {
+      const IclUpdate& u = update_of(x, kFinetuned);
+      if (u.learnt == 0) continue;
+      rec.push_back(double(u.recalled) / double(u.learnt));
+      base.push_back(x.in_context_of_wrong);
+    }
+    const std::string seeds = fmt::format("{} of {}", rec.size(), f.size());
+    if (rec.empty()) {
+      recall.rows.push_back({title, "-", "-", "-", seeds});
+    } else {
+      recall.rows.push_back({title, over_seeds(rec), over_seeds(base), over_seeds(minus(rec, base)), seeds});
+    }
 
     StudySeries line;
     line.label = title;
@@ -137,17 +147,18 @@ void add_accuracies(const std::vector<IclSeeds>& families, StudyReport& r) {
           sentence_case(title)));
       continue;
     }
-    const bool above = told_apart(minus(rec, base)) && mean(rec) > mean(base);
-    r.findings.push_back(
-        fmt::format("{}: {:.0f} % right without demonstrations, {:.0f} % in context, {:.0f} % finetuned. Rec2FTP is "
-                    "{:.0f} %{}.",
+    std::string sentence =
+        fmt::format("{}: {:.0f} % right without demonstrations, {:.0f} % in context, {:.0f} % finetuned. ",
                     sentence_case(title), 100 * mean(read(f, [](const IclResult& x) { return x.zero_shot; })),
                     100 * mean(read(f, [](const IclResult& x) { return x.in_context; })),
-                    100 * mean(read(f, accuracy(kFinetuned))), 100 * mean(rec),
-                    above ? fmt::format(", more than the {:.0f} % of all answers that were wrong", 100 * mean(base))
-                          : fmt::format(", no more than of all answers that were wrong ({:.0f} %): it says nothing of "
-                                        "finetuning here",
-                                        100 * mean(base))));
+                    100 * mean(read(f, accuracy(kFinetuned))));
+    if (rec.empty()) {
+      sentence += "Finetuning mends no answer, so there is no Rec2FTP.";
+    } else {
+      sentence += fmt::format("Rec2FTP is {:.0f} %, against {:.0f} % of all answers that were wrong: {}.",
+                              100 * mean(rec), 100 * mean(base), told(paired(rec, base), "more", "less"));
+    }
+    r.findings.push_back(sentence);
   }
   r.tables.push_back(table);
   r.tables.push_back(recall);
@@ -156,10 +167,7 @@ void add_accuracies(const std::vector<IclSeeds>& families, StudyReport& r) {
 
 const std::vector<IclAgreement>& places_of(IclSeeds seeds) { return seeds.front().updates.front().agreement; }
 
-bool more(const std::vector<double>& a, const std::vector<double>& b) {
-  const auto d = minus(a, b);
-  return told_apart(d) && mean(d) > 0;
-}
+bool more(const std::vector<double>& a, const std::vector<double>& b) { return paired(a, b).above(); }
 std::string places(const std::vector<std::string>& names) {
   return names.empty() ? "nowhere" : fmt::format("at: {}", fmt::join(names, "; "));
 }
@@ -204,19 +212,18 @@ void add_outputs(const std::vector<IclSeeds>& families, StudyReport& r) {
   // On the reason: more alike than what the controls do?
   const auto causal = std::ranges::find(families, Family::causal, [](IclSeeds s) { return s.front().family; });
   if (causal != families.end() && learns(*causal)) {
-    int more = 0, less = 0;
+    std::vector<Difference> all;
     std::string others;
     for (const auto& [u, name] : {std::pair{kRandom, "a random update"}, std::pair{kShuffled, "shuffled labels"},
                                   std::pair{kOtherTask, "another task"}}) {
-      const auto d = minus(read(*causal, outputs(kFinetuned, 0)), read(*causal, outputs(u, 0)));
-      more += told_apart(d) && mean(d) > 0;
-      less += told_apart(d) && mean(d) < 0;
-      others += fmt::format("; minus that of {}: {}", name, over_seeds(d));
+      all.push_back(paired(read(*causal, outputs(kFinetuned, 0)), read(*causal, outputs(u, 0))));
+      others += fmt::format("; minus that of {}: {}", name, in_words(all.back()));
     }
-    r.evidence.push_back({"gradient_steps",
-                          more == 3  ? Verdict::supported
-                          : less > 0 ? Verdict::contradicted
-                                     : Verdict::undecided,
+    // More than every control; or less than one of them.
+    const std::vector<bool> shown = claimed(all);
+    bool less = false;
+    for (size_t i = 0; i < all.size(); ++i) less = less || (shown[i] && all[i].mean < 0);
+    r.evidence.push_back({"gradient_steps", less ? Verdict::contradicted : verdict_on_all(all, true),
                           fmt::format("Cosine of what demonstrations and what finetuning on them change in a causal "
                                       "decoder's attention: {}{}.",
                                       over_seeds(read(*causal, outputs(kFinetuned, 0))), others)});
@@ -227,13 +234,12 @@ void add_outputs(const std::vector<IclSeeds>& families, StudyReport& r) {
   const auto ed = std::ranges::find(families, Family::encoder_decoder, [](IclSeeds s) { return s.front().family; });
   for (const IclSeeds& f : families) {
     if (ed == families.end() || f.front().family == Family::encoder_decoder || !learns(f) || !learns(*ed)) continue;
-    const auto difference = minus(added(f), added(*ed));
-    r.findings.push_back(fmt::format(
-        "Likeness beyond another task's, {} minus the encoder-decoder's cross attention: {}; {}.",
-        title_of(f.front().family), over_seeds(difference),
-        !told_apart(difference) ? "these seeds do not tell whether an encoder in between makes it less direct"
-        : mean(difference) > 0  ? "with an encoder in between, demonstrations do less of what finetuning does"
-                                : "an encoder in between does not make it less direct"));
+    const Difference d = paired(added(f), added(*ed));
+    r.findings.push_back(
+        fmt::format("Likeness beyond another task's, {} minus the encoder-decoder's cross attention: {}; {}.",
+                    title_of(f.front().family), in_words(d),
+                    told(d, "with an encoder in between, demonstrations do less of what finetuning does",
+                         "with an encoder in between, they do more of it")));
   }
 }
 
@@ -340,10 +346,9 @@ StudyReport icl_report(const IclOptions& o, std::span<const IclResult> results) 
           "causal decoder learns from each label of a document; the others have a random number of demonstrations in "
           "the prefix or encoder, and learn from the labels behind.",
           o.width, o.layers, o.steps, o.documents, o.seeds, o.demonstrations),
-      fmt::format(
-          "Measured on {} tasks of {} queries, the same for all models. Intervals: Student's t over seeds, 95 %; "
-          "differences are taken seed by seed.",
-          o.tasks, o.queries),
+      fmt::format("Measured on {} tasks of {} queries, the same for all models. Intervals: over seeds, 95 %; "
+                  "differences are taken seed by seed.",
+                  o.tasks, o.queries),
       "Finetuned: SGD, one epoch, one demonstration per step in the order in which they are shown, zero-shot template, "
       "key and value projections only; the rate is the best of a grid on other tasks. Then the query without "
       "demonstrations.",
@@ -351,7 +356,7 @@ StudyReport icl_report(const IclOptions& o, std::span<const IclResult> results) 
       "over layers. SimAM: cosine of the scores (before the softmax) from that row to the query's tokens, with ICL's; "
       "mean over heads and layers. Rec2FTP: share of the answers right after and wrong before finetuning that are "
       "right "
-      "in context.",
+      "in context, over the seeds where there are any.",
       "Kendall's tau: attention in context, summed over heads, to each token (or all of a demonstration), and the "
       "inner "
       "product of the query's q in the finetuned model with the q of that token (or of the row that answered) at its "

@@ -110,7 +110,7 @@ class IclTrial {
 
 bool IclTrial::learn(const PartProgress& going) {
   const auto examples = size_t(o_.demonstrations + 1);
-  Batches batches(rows_of(family_), world_.tokenizer().specials(), 4096);
+  Batches batches(layout_of(family_), world_.tokenizer().specials(), 4096);
   Schedule schedule;
   for (int64_t step = 0; step < o_.steps; ++step) {
     for (int64_t i = 0; i < o_.documents; ++i) {
@@ -137,7 +137,7 @@ bool IclTrial::learn(const PartProgress& going) {
 
 Batch IclTrial::batch_of(const Example& example) const {
   const int64_t rows = int64_t(example.source.size() + example.target.size()) + 8;
-  Packer packer(rows_of(family_), world_.tokenizer().specials(), rows, rows);
+  Packer packer(layout_of(family_), world_.tokenizer().specials(), rows, rows);
   require(packer.add(example), "icl: an example of {} rows was refused", rows);
   return packer.batch();
 }
@@ -179,7 +179,7 @@ std::vector<std::vector<AttentionView>> IclTrial::finetune(KeyValueTuning& tunin
     example.target.push_back(world_.tokenizer().specials().eos);
     Batch batch = batch_of(example);
     only_labels(batch);
-    if (!tuning.step(batch, rate)) return {};
+    if (!tuning.step(batch, rate)) fail(ExitCode::diverged, "icl: finetuning diverged at a rate of {}", rate);
     if (watch) out.push_back(watch->take());
   }
   return out;
@@ -189,16 +189,21 @@ double IclTrial::choose_rate(KeyValueTuning& tuning) {
   double best = o_.rates.front(), best_right = -1, best_nll = 0;
   for (double rate : o_.rates) {
     double right = 0, nll = 0;
-    for (int64_t t = 0; t < o_.validation_tasks; ++t) {
-      const Key key = Key(1, Purpose::test).with(uint64_t(IclUse::choosing)).with(uint64_t(t));
-      const DemonstrationTask task = world_.task(key);
-      Draw draw(key.with(1));
-      finetune(tuning, world_.balanced(task, size_t(o_.demonstrations), draw), rate, nullptr);
-      for (const Demonstration& q : world_.balanced(task, size_t(o_.queries), draw)) {
-        const Answer a = ask({}, q, nullptr);
-        right += a.right;
-        nll += a.nll;
+    try {
+      for (int64_t t = 0; t < o_.validation_tasks; ++t) {
+        const Key key = Key(1, Purpose::test).with(uint64_t(IclUse::choosing)).with(uint64_t(t));
+        const DemonstrationTask task = world_.task(key);
+        Draw draw(key.with(1));
+        finetune(tuning, world_.balanced(task, size_t(o_.demonstrations), draw), rate, nullptr);
+        for (const Demonstration& q : world_.balanced(task, size_t(o_.queries), draw)) {
+          const Answer a = ask({}, q, nullptr);
+          right += a.right;
+          nll += a.nll;
+        }
       }
+    } catch (const Error& e) {
+      if (e.code != ExitCode::diverged) throw;
+      continue;  // this rate is too high
     }
     if (right > best_right || (right == best_right && nll < best_nll)) {
       best = rate;

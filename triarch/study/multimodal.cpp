@@ -82,7 +82,7 @@ class Pupil {
   }
 
   std::vector<Batch> batches(uint64_t seed, int64_t step) const {
-    Batches out(rows_of(learner_.model().spec().family), task_.tokenizer.specials(),
+    Batches out(layout_of(learner_.model().spec().family), task_.tokenizer.specials(),
                 options_.batch * (task_.rows + kQuestion + task_.answer_tokens));
     for (int64_t i = 0; i < options_.batch; ++i) out.add(example(task_.show(seed, step * options_.batch + i)));
     return out.take();

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,9 +21,9 @@ inline std::string with_interval(double figure, const std::optional<Interval>& i
   return interval ? fmt::format("{} [{}, {}]", written(figure), written(interval->low), written(interval->high))
                   : written(figure);
 }
-// The mean, with Student's interval of it (95 %) where there is more than one seed.
+// The mean, with its interval (Estimate::interval, 95 %) where there is more than one seed.
 inline std::string over_seeds(std::span<const double> x, const char* form = "{:.2f}", double scale = 1) {
-  return with_interval(mean(x), t_interval(x), form, scale);
+  return with_interval(mean(x), x.size() < 2 ? std::nullopt : std::optional(estimate_of(x).interval()), form, scale);
 }
 
 inline std::vector<double> minus(std::span<const double> a, std::span<const double> b) {
@@ -32,10 +33,30 @@ inline std::vector<double> minus(std::span<const double> a, std::span<const doub
   return out;
 }
 
-// Only then is a difference claimed: at least three seeds, and the interval excludes 0.
-inline bool told_apart(std::span<const double> difference) {
-  const auto i = t_interval(difference);
-  return difference.size() >= 3 && i && i->excludes_zero();
+// Of figures of the same seeds.
+inline Difference paired(std::span<const double> a, std::span<const double> b) {
+  return difference_of(estimate_of(minus(a, b)));
+}
+
+// "+0.012 (-0.010 to +0.034)"; of one seed there is no interval.
+inline std::string in_words(const Difference& d) {
+  return d.runs < 2 ? fmt::format("{:+.3f}", d.mean)
+                    : fmt::format("{:+.3f} ({:+.3f} to {:+.3f})", d.mean, d.interval.low, d.interval.high);
+}
+// A difference of logarithms as a ratio: "0.80 (0.70 to 0.92)".
+inline std::string in_times(const Difference& d) {
+  return d.runs < 2 ? fmt::format("{:.2f}", std::exp(d.mean))
+                    : fmt::format("{:.2f} ({:.2f} to {:.2f})", std::exp(d.mean), std::exp(d.interval.low),
+                                  std::exp(d.interval.high));
+}
+
+// What a difference says where it is shown. Where it is not, nobody knows: never that both are the same.
+inline std::string told(bool shown, const Difference& d, const std::string& above, const std::string& below) {
+  if (!shown) return fmt::format("not told apart by {} seed{}", d.runs, d.runs == 1 ? "" : "s");
+  return d.mean > 0 ? above : below;
+}
+inline std::string told(const Difference& d, const std::string& above, const std::string& below) {
+  return told(d.significant(), d, above, below);
 }
 
 // The results of each group, which come one after the other; `key` says which group one is of.

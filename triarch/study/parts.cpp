@@ -72,7 +72,7 @@ bool work_on_parts(const std::filesystem::path& folder, std::span<const Part> pa
     which[p.name] = names.size();
     names.push_back(p.name);
   }
-  if (!std::filesystem::is_directory(folder / "queue")) WorkQueue::create(folder, names);
+  WorkQueue::create(folder, names);
   WorkQueue queue(folder);
   queue.recover();
 

@@ -6,6 +6,9 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <random>
+#include <set>
+#include <string_view>
 #include <system_error>
 
 #include "triarch/base/clock.h"
@@ -26,18 +29,19 @@ std::string host() {
   return name;
 }
 
-size_t files_in(const fs::path& folder) {
+std::vector<fs::path> paths_in(const fs::path& folder) {
   std::error_code error;
-  size_t n = 0;
+  std::vector<fs::path> paths;
   for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator(); it.increment(error)) {
-    ++n;
+    paths.push_back(it->path());
   }
-  return n;
+  return paths;
 }
 
 }  // namespace
 
-WorkQueue::WorkQueue(fs::path folder) : folder_(std::move(folder)), owner_(fmt::format("{}-{}", host(), ::getpid())) {
+WorkQueue::WorkQueue(fs::path folder)
+    : folder_(std::move(folder)), owner_(fmt::format("{}-{}.{:08x}", host(), ::getpid(), std::random_device{}())) {
   for (const char* part : {"queue", "working", "results"}) {
     if (!fs::is_directory(folder_ / part)) {
       fail(ExitCode::usage, "expected the folder of a comparison or study, found no {}/ in '{}'", part,
@@ -52,7 +56,19 @@ void WorkQueue::create(const fs::path& folder, const std::vector<std::string>& n
     fs::create_directories(folder / part, error);
     require(!error, "could not make the folder '{}': {}", (folder / part).string(), error.message());
   }
-  for (const std::string& name : names) write_file(folder / "queue" / name, "", "shared work");
+  // Names move from queue to working to results: read in this order, those that others move meanwhile are seen too.
+  std::set<std::string> known;
+  for (const char* part : {"queue", "working", "results"}) {
+    for (const fs::path& path : paths_in(folder / part)) {
+      const std::string file = path.filename().string();
+      known.insert(part == std::string_view("queue")     ? file
+                   : part == std::string_view("working") ? file.substr(0, file.rfind('@'))
+                                                         : path.stem().string());
+    }
+  }
+  for (const std::string& name : names) {
+    if (!known.contains(name)) write_file(folder / "queue" / name, "", "shared work");
+  }
 }
 
 fs::path WorkQueue::claim_path(const std::string& name) const { return folder_ / "working" / (name + "@" + owner_); }
@@ -92,40 +108,30 @@ void WorkQueue::touch() {
     if (now - touched_ < kTouchSeconds) return;
     touched_ = now;
   }
-  std::error_code error;
-  for (auto it = fs::directory_iterator(folder_ / "working", error); !error && it != fs::directory_iterator();
-       it.increment(error)) {
+  for (const fs::path& claim : paths_in(folder_ / "working")) {
     std::error_code ignored;
-    if (it->path().filename().string().ends_with("@" + owner_)) {
-      fs::last_write_time(it->path(), fs::file_time_type::clock::now(), ignored);
+    if (claim.filename().string().ends_with("@" + owner_)) {
+      fs::last_write_time(claim, fs::file_time_type::clock::now(), ignored);
     }
   }
 }
 
-int WorkQueue::recover() {
-  int recovered = 0;
-  std::error_code error;
-  std::vector<fs::path> claims;
-  for (auto it = fs::directory_iterator(folder_ / "working", error); !error && it != fs::directory_iterator();
-       it.increment(error)) {
-    claims.push_back(it->path());
-  }
-  for (const fs::path& claim : claims) {
+void WorkQueue::recover() {
+  for (const fs::path& claim : paths_in(folder_ / "working")) {
     const std::string file = claim.filename().string();
     const size_t at = file.rfind('@'), dash = file.rfind('-');
     if (at == std::string::npos || dash == std::string::npos || dash < at || file.substr(at + 1) == owner_) continue;
     pid_t process = 0;
     std::from_chars(file.data() + dash + 1, file.data() + file.size(), process);
     const bool here = file.substr(at + 1, dash - at - 1) == host();
-    const bool gone = here && process > 0 && ::kill(process, 0) != 0 && errno == ESRCH;
+    // A restarted container may give us the number of the one that died.
+    const bool gone = here && process > 0 && (process == ::getpid() || (::kill(process, 0) != 0 && errno == ESRCH));
     std::error_code missing;
     const auto life = fs::last_write_time(claim, missing);
     if (missing) continue;
     if (!gone && fs::file_time_type::clock::now() - life < kSilence) continue;
     fs::rename(claim, folder_ / "queue" / file.substr(0, at), missing);
-    if (!missing) ++recovered;
   }
-  return recovered;
 }
 
 std::optional<std::string> WorkQueue::result(const std::string& name) const {
@@ -134,7 +140,6 @@ std::optional<std::string> WorkQueue::result(const std::string& name) const {
   return read_file(path, "shared work");
 }
 
-size_t WorkQueue::waiting() const { return files_in(folder_ / "queue"); }
-size_t WorkQueue::working() const { return files_in(folder_ / "working"); }
+size_t WorkQueue::waiting() const { return paths_in(folder_ / "queue").size(); }
 
 }  // namespace triarch

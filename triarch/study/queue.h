@@ -2,8 +2,8 @@
 // renames it has it (a rename happens once). A worker that dies leaves its claim; others take it back.
 //
 //   queue/NAME                  waits
-//   working/NAME@HOST-PROCESS   is being worked on; touched now and then as a sign of life
-//   results/NAME.json           is done
+//   working/NAME@HOST-PROCESS.N is being worked on; touched now and then as a sign of life. N: two in one process
+//   differ results/NAME.json           is done
 #pragma once
 
 #include <filesystem>
@@ -16,8 +16,9 @@ namespace triarch {
 
 class WorkQueue {
  public:
-  // An existing one, or a new one with these tasks.
+  // An existing one.
   explicit WorkQueue(std::filesystem::path folder);
+  // Makes the folders if there are none, and those of the tasks wait that are nowhere yet.
   static void create(const std::filesystem::path& folder, const std::vector<std::string>& names);
 
   // The first waiting task in the order of `names`; none if none waits.
@@ -29,12 +30,11 @@ class WorkQueue {
   // A sign of life of all that this process works on; cheap: the files are touched every few seconds only.
   void touch();
   // Takes back claims of processes that are gone from this machine, and of others without a sign of life for two
-  // minutes. Returns their number.
-  int recover();
+  // minutes.
+  void recover();
 
   std::optional<std::string> result(const std::string& name) const;
   size_t waiting() const;
-  size_t working() const;  // here and elsewhere
 
  private:
   std::filesystem::path claim_path(const std::string& name) const;

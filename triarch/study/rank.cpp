@@ -49,8 +49,7 @@ std::vector<double> constructed(Seen seen, int64_t n, int64_t d, double scale, K
 // False if a signal stopped it.
 bool add_constructed(const RankOptions& o, StudyReport& r) {
   const Key key(1, Purpose::test);
-  std::map<std::pair<Seen, double>, double> by_scale;
-  std::map<Seen, std::vector<double>> shares;  // effective rank / n of each draw, logits of deviation 1
+  std::map<std::pair<Seen, double>, std::vector<double>> shares;  // effective rank / n of the longest, of each draw
   StudyTable table{"Constructed: logits q.k / sqrt(d) of random vectors, by what a token sees",
                    joined({"seen", "n", "deviation of logits"}, SpectrumSum::heads()),
                    {}};
@@ -60,16 +59,19 @@ bool add_constructed(const RankOptions& o, StudyReport& r) {
   for (const auto& [seen, name] : kSeen) {
     StudySeries by, along;
     by.label = along.label = name;
+    std::map<std::pair<int64_t, double>, SpectrumSum> known;  // the two charts share a point
     const auto measure = [&](int64_t n, double scale) {
+      const auto [at, fresh] = known.try_emplace({n, scale});
+      SpectrumSum& sum = at->second;
+      if (!fresh) return sum;
       std::vector<Spectrum> draws(static_cast<size_t>(o.draws));
       each_on_a_thread(std::min<int>(thread_count(), int(o.draws)), o.draws, [&](int64_t d) {
         draws[size_t(d)] =
             spectrum_of(constructed(seen, n, o.head_dim, scale, key.with(uint64_t(n)).with(uint64_t(d))), n);
       });
-      SpectrumSum sum;
       for (const Spectrum& s : draws) {
         sum.add(s, double(n));
-        if (scale == 1 && n == o.lengths.back()) shares[seen].push_back(s.effective_rank / double(n));
+        if (n == o.lengths.back()) shares[{seen, scale}].push_back(s.effective_rank / double(n));
       }
       return sum;
     };
@@ -79,7 +81,6 @@ bool add_constructed(const RankOptions& o, StudyReport& r) {
       table.rows.push_back(joined({name, std::to_string(o.lengths.back()), fmt::format("{}", scale)}, s.cells()));
       by.x.push_back(scale);
       by.y.push_back(s.effective_rank());
-      by_scale[{seen, scale}] = s.effective_rank();
     }
     for (int64_t n : o.lengths) {
       if (stop_signal() != 0) return false;
@@ -94,19 +95,21 @@ bool add_constructed(const RankOptions& o, StudyReport& r) {
   r.tables.push_back(table);
   r.charts.push_back(scale_chart);
   r.charts.push_back(length_chart);
-  if (shares[Seen::left].size() > 1) {
-    const Difference d = difference(estimate_of(shares[Seen::left]), estimate_of(shares[Seen::both_sides]));
-    r.evidence.push_back(
-        {"rank", verdict_on(d, true),
-         fmt::format("A causal map is never singular (a triangle), but at logits of deviation 1 its effective rank is "
-                     "{:.1f} % of n against {:.1f} % with both sides in sight: {} (n {}, {} draws).",
-                     100 * mean(shares[Seen::left]), 100 * mean(shares[Seen::both_sides]), in_words(d),
-                     o.lengths.back(), shares[Seen::left].size())});
-  }
+  std::vector<Difference> by_scale;  // causal minus both sides
+  std::string figures;
   double turns = -1;  // the first scale from which looking to both sides keeps more
   for (double scale : o.scales) {
-    if (turns < 0 && by_scale[{Seen::both_sides, scale}] > by_scale[{Seen::left, scale}]) turns = scale;
+    const std::vector<double>&left = shares[{Seen::left, scale}], &both = shares[{Seen::both_sides, scale}];
+    by_scale.push_back(paired(left, both));
+    figures += fmt::format("{}{} at deviation {}", figures.empty() ? "" : "; ", in_words(by_scale.back()), scale);
+    if (turns < 0 && mean(both) > mean(left)) turns = scale;
   }
+  r.evidence.push_back(
+      {"rank", verdict_on_all(by_scale, true),
+       fmt::format(
+           "A causal map is never singular (a triangle); its effective rank as a share of n, minus that of maps "
+           "that see both sides, by the scale of the logits: {} (n {}, {} draws).",
+           figures, o.lengths.back(), by_scale.back().runs)});
   r.findings.push_back(
       "Full rank, exactly taken: yes. A causal map is a triangle with a positive diagonal, so its determinant is never "
       "0, whatever the weights.");
@@ -116,7 +119,7 @@ bool add_constructed(const RankOptions& o, StudyReport& r) {
           : fmt::format(
                 "In effect: only while attention is nearly uniform. From logits of deviation {} on, maps that see "
                 "both sides have the larger effective rank ({:.0f} % of n against {:.0f} % there).",
-                turns, 100 * by_scale[{Seen::both_sides, turns}], 100 * by_scale[{Seen::left, turns}]));
+                turns, 100 * mean(shares[{Seen::both_sides, turns}]), 100 * mean(shares[{Seen::left, turns}])));
   return true;
 }
 
@@ -137,6 +140,9 @@ std::optional<StudyReport> rank_study(std::span<const StudiedModel> models, cons
   r.title = "The rank of attention";
   r.question = "Is causal attention full rank, and attention to both sides low rank?";
   r.source = "Su Jianlin, kexue.fm 9529 (2023); effective rank: Roy and Vetterli, EUSIPCO 2007.";
+  for (const StudiedModel& m : models) {
+    require(!m.texts.empty(), "study rank: expected a text for {}, found none; try a smaller --length", m.title);
+  }
   if (!add_constructed(options, r)) return std::nullopt;
   if (!models.empty() && !add_models(models, options, r)) return std::nullopt;
   r.method = {
@@ -153,12 +159,13 @@ std::optional<StudyReport> rank_study(std::span<const StudiedModel> models, cons
       "scale: "
       "each layer's scores are multiplied, over the rows that it has without that (position biases stay); by length: "
       "the "
-      "beginnings of the texts that are long enough."};
+      "beginnings of the texts that are long enough.",
+      "Intervals of constructed maps: over draws, paired, 95 %."};
   r.limits = {
       "A map's rank says what it may keep, not what a model does with it: values, other heads, the residual stream and "
       "the "
       "feed-forward layers come on top (study collapse).",
-      "A few small models and texts; no intervals."};
+      "A few small models and texts; no intervals of theirs."};
   return r;
 }
 
@@ -167,7 +174,9 @@ double rank_seconds(const RankOptions& o) {
   const int64_t longest = o.lengths.back();
   spectrum_of(constructed(Seen::both_sides, longest, o.head_dim, 1, Key(1, Purpose::test)), longest);
   double maps = double(o.scales.size());  // of the longest; others cost as their cube
-  for (int64_t n : o.lengths) maps += std::pow(double(n) / double(longest), 3);
+  for (int64_t n : o.lengths) {
+    if (n != longest) maps += std::pow(double(n) / double(longest), 3);
+  }
   const double each = maps * double(o.draws) * double(std::size(kSeen));
   return watch.seconds() * each / double(std::min<int64_t>(thread_count(), o.draws));
 }

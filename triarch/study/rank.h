@@ -37,7 +37,8 @@ std::optional<StudyReport> rank_study(std::span<const StudiedModel> models, cons
 // About what the constructed maps will take, from one of the longest.
 double rank_seconds(const RankOptions& options);
 
-// Maps of every attention of the models over the first text of each (study attention).
+// Maps of every attention of the models over the first text of each, and where it goes over all of them (study
+// attention).
 StudyReport attention_study(std::span<const StudiedModel> models, bool each_head);
 
 // A text as an example that shows all of a model's attention: an encoder's source, a decoder's target, half and half

@@ -16,12 +16,13 @@ struct Reason {
   std::string_view name;  // as in Evidence
   bool in_favour;         // of decoder-only; else a reason against it
   std::string_view claim, by;
-  std::string_view study;  // the experiment: a study's name, or "compare"
+  std::string_view study;   // the experiment: a study's name, or "compare"
+  std::string_view judged;  // by what: when it is supported, and when contradicted
 };
 std::span<const Reason> reasons();
 
-// What a comparison of a causal decoder with others says: zero_shot, finetuned, prediction, one_stack. Nothing on what
-// it has not measured.
+// What a comparison of a causal decoder with others says: zero_shot (tasks under prompts that occur in the text, as in
+// its tables), finetuned, prediction, one_stack. Nothing on what it has not measured.
 std::vector<Evidence> evidence_of(const CompareReport& comparison);
 
 // From the experiment to what it says, and where its page is.

@@ -6,6 +6,7 @@
 #include "triarch/study/contender.h"
 #include "triarch/study/over_seeds.h"
 #include "triarch/study/regression.h"
+#include "triarch/study/trial_parts.h"
 
 namespace triarch {
 namespace {
@@ -89,35 +90,32 @@ StudyReport regression_report(const RegressionOptions& o, const RegressionMethod
   r.charts = {chart};
 
   if (families.size() == 2) {
-    const auto difference =
-        minus(whole(families[0], &RegressionResult::error), whole(families[1], &RegressionResult::error));
-    const bool first_worse = mean(difference) > 0;
-    r.evidence = {{"prefix_in_context",
-                   !told_apart(difference) ? Verdict::undecided
-                   : first_worse           ? Verdict::supported
-                                           : Verdict::contradicted,
+    const Difference d =
+        paired(whole(families[0], &RegressionResult::error), whole(families[1], &RegressionResult::error));
+    r.evidence = {{"prefix_in_context", verdict_on(d, true),
                    fmt::format("Squared error of in-context linear regression, causal minus prefix decoder, over all "
                                "numbers of pairs: {} ({} dimensions, {} seeds).",
-                               over_seeds(difference, "{:.3f}"), o.dimensions, families[0].size())}};
+                               in_words(d), o.dimensions, families[0].size())}};
     const std::string a = title_of(families[0].front().family), b = title_of(families[1].front().family);
-    r.findings.push_back(
-        told_apart(difference)
-            ? fmt::format("Over all numbers of pairs the {} has the smaller error: {} - {} is {}.", first_worse ? b : a,
-                          a, b, over_seeds(difference, "{:.3f}"))
-            : fmt::format(
-                  "These seeds do not tell the families apart: the error of {} - {} is {} over all numbers of pairs.",
-                  a, b, over_seeds(difference, "{:.3f}")));
-    std::vector<int64_t> a_better, b_better;
+    r.findings.push_back(fmt::format(
+        "Over all numbers of pairs, the error of {} - {} is {}: {}.", a, b, in_words(d),
+        told(d, fmt::format("the {} has the smaller one", b), fmt::format("the {} has the smaller one", a))));
+    std::vector<Difference> by_count;
     for (size_t k = 0; k < counts.size(); ++k) {
-      const auto d = minus(at(families[0], &RegressionResult::error, k), at(families[1], &RegressionResult::error, k));
-      if (told_apart(d)) (mean(d) > 0 ? b_better : a_better).push_back(counts[k]);
+      by_count.push_back(
+          paired(at(families[0], &RegressionResult::error, k), at(families[1], &RegressionResult::error, k)));
+    }
+    std::vector<int64_t> a_better, b_better;
+    const std::vector<bool> shown = claimed(by_count);
+    for (size_t k = 0; k < counts.size(); ++k) {
+      if (shown[k]) (by_count[k].mean > 0 ? b_better : a_better).push_back(counts[k]);
     }
     const auto with = [](const std::vector<int64_t>& n) {
       return n.empty() ? std::string("no number of pairs")
                        : fmt::format("{} pair{}", fmt::join(n, ", "), n.back() == 1 ? "" : "s");
     };
-    r.findings.push_back(fmt::format("Number by number: the {} is better with {}, the {} with {}.", b, with(b_better),
-                                     a, with(a_better)));
+    r.findings.push_back(fmt::format("Number by number: the {} is shown to be better with {}, the {} with {}.", b,
+                                     with(b_better), a, with(a_better)));
     const size_t last = counts.size() - 1;
     r.findings.push_back(fmt::format(
         "With {} pairs the error is {:.3f} ({}) and {:.3f} ({}); least squares {:.3f}, online "
@@ -126,14 +124,12 @@ StudyReport regression_report(const RegressionOptions& o, const RegressionMethod
         mean(at(families[1], &RegressionResult::error, last)), b, methods.least_squares.back(), methods.online.back()));
   }
   for (const RegressionSeeds& f : families) {
-    const auto to_online =
-        minus(whole(f, &RegressionResult::from_online), whole(f, &RegressionResult::from_least_squares));
+    const Difference to_online =
+        paired(whole(f, &RegressionResult::from_online), whole(f, &RegressionResult::from_least_squares));
     r.findings.push_back(fmt::format(
-        "The {}'s answers are {}: mean squared distance {:.3f} from least squares, {:.3f} from online descent.",
-        title_of(f.front().family),
-        !told_apart(to_online) ? "as near to the one as to the other"
-        : mean(to_online) > 0  ? "nearer to least squares than to online gradient descent"
-                               : "nearer to online gradient descent than to least squares",
+        "The {}'s answers, to which of both they are nearer: {}; mean squared distance {:.3f} from least squares, "
+        "{:.3f} from online descent.",
+        title_of(f.front().family), told(to_online, "least squares", "online gradient descent"),
         mean(whole(f, &RegressionResult::from_least_squares)), mean(whole(f, &RegressionResult::from_online))));
   }
   r.method = {
@@ -151,16 +147,15 @@ StudyReport regression_report(const RegressionOptions& o, const RegressionMethod
       fmt::format("{} tasks, the same for all. Least squares: least norm where pairs do not decide, which is the best "
                   "possible here. Descent from w = 0, online (a step for each pair), one step "
                   "or as many as layers on all pairs; the rate is the best on {} other tasks for each number of pairs. "
-                  "Intervals: Student's t over seeds, 95 %; differences seed by seed.",
+                  "Intervals: over seeds, 95 %; differences seed by seed, and number by number by Holm's correction "
+                  "over all numbers of pairs.",
                   o.tasks, o.validation_tasks)};
   r.limits = {
       "Errors fall with steps: this is how far so many lead, not where the families converge, which is what the "
       "paper's "
       "theorems are about.",
       "Questions see earlier questions (without their values), in both families.",
-      "The paper's models have 24 layers and more dimensions; three seeds find large differences only. Numbers of "
-      "pairs are told apart one by one, "
-      "at 95 % each."};
+      "The paper's models have 24 layers and more dimensions; three seeds find large differences only."};
   return r;
 }
 

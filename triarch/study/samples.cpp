@@ -38,6 +38,7 @@ Sample continued(Session& session, const Tokenizer& tokenizer, SuffixFormat form
   request.start = item.start;
   request.options = options;
   request.options.max_tokens = int64_t(text.continuation.size());
+  if (format == SuffixFormat::span) answer_in_spans(request, tokenizer.specials(), 1, false);
   Sample s;
   s.task = "continues";
   s.prompt = tokenizer.decode(text.context);

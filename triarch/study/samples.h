@@ -9,13 +9,13 @@
 namespace triarch {
 
 struct Sample;            // study/trial.h
-struct AttentionPicture;  // study/trial.h
+struct AttentionPicture;  // study/attention_picture.h
 
 // Deterministic: sampled with a fixed seed at temperature 0.7.
 std::vector<Sample> samples_of(const Model& model, const Contender& contender, const Tokenizer& tokenizer,
                                const SuffixSet& texts);
 
-// Every attention on the beginning of the same text.
+// Every attention on the middle of the same text: the end of what is given and the beginning of what goes on.
 std::vector<AttentionPicture> attention_of(Model& model, const Tokenizer& tokenizer, const SuffixSet& texts);
 
 }  // namespace triarch

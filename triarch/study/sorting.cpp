@@ -86,7 +86,7 @@ double by_paths(Model& model, const SortingOptions& o, const Batch& batch, int64
   std::vector<double> sum(batch.targets.size() * size_t(o.symbols), 0.0);
   for (int64_t p = 0; p < paths; ++p) {
     const std::vector<double> logits =
-        logits_of(model, batch, {true, o.feed_forward, random_path(o.layers, o.heads, length, draw)});
+        logits_of(model, batch, {true, false, random_path(o.layers, o.heads, length, draw)});
     for (size_t i = 0; i < sum.size(); ++i) sum[i] += logits[i];
   }
   return accuracy_of(sum, batch);
@@ -126,7 +126,7 @@ std::optional<SortingResult> learn_to_sort(const SortingOptions& o, int64_t seed
   Learner learner(spec_of(o), Precision::float32(), optimizer);
   Model& model = learner.model();
   model.parameters().initialise(uint64_t(seed));
-  const Surgery whole{true, o.feed_forward};
+  const Surgery whole{true, false};
   model.surgery = whole;
 
   const int64_t per_pass = (o.learnt + o.batch - 1) / o.batch;
@@ -144,7 +144,7 @@ std::optional<SortingResult> learn_to_sort(const SortingOptions& o, int64_t seed
     if (!going(0.9 * double(pass + 1) / double(o.passes), (pass + 1) * tokens)) return std::nullopt;
   }
   out.whole = accuracy_of(logits_of(model, asked, whole), asked);
-  out.no_skips = accuracy_of(logits_of(model, asked, {false, o.feed_forward}), asked);
+  out.no_skips = accuracy_of(logits_of(model, asked, {false, false}), asked);
   Draw chance(key.with(3));
   for (int64_t paths : o.paths) {
     for (int64_t length = 0; length <= o.layers; ++length) {
@@ -215,9 +215,9 @@ void add_sorting(const SortingOptions& o, const std::vector<SortingResult>& resu
     for (const auto& [length, seeds] : by[p]) {
       line.x.push_back(double(length));
       line.y.push_back(mean(seeds));
-      const Interval t = t_interval(seeds).value_or(Interval{line.y.back(), line.y.back()});
-      line.low.push_back(t.low);
-      line.high.push_back(t.high);
+      const Interval i = estimate_of(seeds).interval();
+      line.low.push_back(i.low);
+      line.high.push_back(i.high);
     }
     chart.series.push_back(line);
   }
@@ -228,24 +228,20 @@ void add_sorting(const SortingOptions& o, const std::vector<SortingResult>& resu
   r.charts.push_back(chart);
 
   const int64_t most = o.paths.back();
-  std::vector<double> lost;  // from the shortest paths to the longest
-  for (size_t s = 0; s < results.size(); ++s) lost.push_back(by[most][1][s] - by[most][o.layers][s]);
-  const std::optional<Interval> t = t_interval(lost);
+  const Difference lost = paired(by[most][1], by[most][o.layers]);  // from the shortest paths to the longest
   r.findings.push_back(fmt::format(
       "A net of attention and skips that sorts {} % of places right (theirs: 98) has {} % right by {} paths of one "
-      "layer and {} % by paths of all {}, where the usual symbol of each place gives {} %: {}.",
+      "layer and {} % by paths of all {}, where the usual symbol of each place gives {} %; which of them do more of "
+      "the "
+      "work: {}.",
       percent(mean(whole)), percent(mean(by[most][1])), most, percent(mean(by[most][o.layers])), o.layers,
-      percent(mean(place)),
-      !t            ? "one seed, so nothing is claimed"
-      : t->low > 0  ? "short paths do more of the work (95 % interval over seeds)"
-      : t->high < 0 ? "long paths do more of the work, against what they find"
-                    : "over these seeds that is no difference"));
+      percent(mean(place)), told(lost, "the short ones", "the long ones, against what they find")));
   r.method.push_back(fmt::format(
-      "Sorting: {} layers, {} heads, width {}, norms last, {}; {} sequences in {} passes, AdamW at {} (theirs: Adam at "
+      "Sorting: {} layers, {} heads, width {}, norms last, no feed-forward layers; {} sequences in {} passes, AdamW at "
+      "{} (theirs: Adam at "
       "1e-5, 65 passes); {} unseen sequences. A path: one head in each of its layers, without skips, the other layers "
-      "passed by; outputs of {} random paths are added, {} times. Intervals: Student's t over seeds, 95 %.",
-      o.layers, o.heads, o.width, o.feed_forward ? "feed-forward layers as wide" : "no feed-forward layers", o.learnt,
-      o.passes, o.rate, o.asked, fmt::join(o.paths, " or "), o.draws));
+      "passed by; outputs of {} random paths are added, {} times. Intervals: over seeds, 95 %.",
+      o.layers, o.heads, o.width, o.learnt, o.passes, o.rate, o.asked, fmt::join(o.paths, " or "), o.draws));
   r.limits.push_back(
       "Paths of a net that was trained with all of them answer outside of what it was trained for; that few of them do "
       "badly does not say that the net could not do without them.");

@@ -20,10 +20,9 @@ namespace triarch {
 struct SortingOptions {
   int64_t layers = 6, heads = 2, width = 48;
   int64_t symbols = 10, length = 8;
-  int64_t learnt = 1000, asked = 200;  // sequences
-  int64_t passes = 30, batch = 30;     // over what is learnt from, in sequences
-  double rate = 2e-3;                  // AdamW's peak
-  bool feed_forward = false;
+  int64_t learnt = 1000, asked = 200;    // sequences
+  int64_t passes = 30, batch = 30;       // over what is learnt from, in sequences
+  double rate = 2e-3;                    // AdamW's peak
   std::vector<int64_t> paths = {5, 20};  // whose outputs are added
   int64_t draws = 5;                     // of each such set of paths
   int64_t seeds = 3;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,13 +15,13 @@ namespace triarch {
 struct SweepPoint {
   std::string contender;
   double rate = 1;
-  double loss = 0;  // own objective, held out, nats per target; mean over seeds; NaN: it diverged
+  std::optional<double> loss;  // own objective, held out, nats per target; none: it diverged
 
   template <class V>
   void fields(V& v) {
     v("contender", contender, "its name");
     v("rate", rate, "share of the comparison's learning rates");
-    v("loss", loss, "own objective, held out, nats per target");
+    v("loss", loss, "own objective, held out, nats per target; null: it diverged");
   }
 };
 
@@ -28,9 +29,10 @@ struct SweepPoint {
 constexpr double kSweptRates[] = {0.22, 0.36, 0.6, 1, 1.67};
 
 // Tries all of them with every contender for all tokens of `inputs`, without tasks, `jobs` runs at a time on one thread
-// each, and gives each contender the one with the lowest own loss. Its seeds are none of the comparison's. Nothing, and
-// the contenders unchanged, if `progress` (share of the runs that are done) says false.
-std::vector<SweepPoint> sweep(std::vector<Contender>& contenders, const TrialInputs& inputs, int64_t seeds, int jobs,
+// each, and gives each contender the one with the lowest own loss. Its seed is none of the comparison's. Nothing, and
+// the contenders unchanged, if `progress` (share of the runs that are done) says false. Fails if a contender diverges
+// at all of them.
+std::vector<SweepPoint> sweep(std::vector<Contender>& contenders, const TrialInputs& inputs, int jobs,
                               const std::function<bool(double share)>& progress = {});
 
 }  // namespace triarch

@@ -191,7 +191,8 @@ class Trial {
       }
     } catch (const Error& e) {
       if (e.code != ExitCode::diverged) throw;
-      out_.failure = fmt::format("diverged at step {}: {}", learner_.optimizer().steps() + 1, e.what());
+      const char* stage = !out_.finetuned.empty() ? " of finetuning" : out_.own_loss != 0 ? " of a head" : "";
+      out_.failure = fmt::format("diverged{}: {}", stage, e.what());
     }
     return out_;
   }

@@ -72,12 +72,6 @@ std::string failure_of(const Runs& runs) {
   return "";
 }
 
-Estimate estimate_of(const std::vector<double>& by_run) {
-  Measurements m;
-  for (double x : by_run) m.values.push_back({x});
-  return estimate(m);
-}
-
 Estimate estimate_of(const Runs& runs, const std::function<double(const TrialResult&)>& figure) {
   std::vector<double> x;
   for (const TrialResult* r : runs) x.push_back(figure(*r));
@@ -92,16 +86,24 @@ Estimate suffix_estimate(const Runs& runs, const SuffixSet& suffixes) {
   return estimate(m);
 }
 
-Interval judged_by(const Difference& d) { return d.runs < 5 && d.t ? *d.t : d.bootstrap; }
-
-std::string in_words(const Difference& d) {
-  const Interval i = judged_by(d);
-  return fmt::format("{:+.3f} ({:+.3f} to {:+.3f})", d.mean, i.low, i.high);
-}
-
 Verdict verdict_on(const Difference& d, bool claimed_positive) {
   if (!d.significant()) return Verdict::undecided;
   return (d.mean > 0) == claimed_positive ? Verdict::supported : Verdict::contradicted;
+}
+
+Verdict verdict_on_all(std::span<const Difference> all, bool claimed_positive) {
+  const bool above = !all.empty() && std::ranges::all_of(all, &Difference::above);
+  const bool below = !all.empty() && std::ranges::all_of(all, &Difference::below);
+  if (!above && !below) return Verdict::undecided;
+  return above == claimed_positive ? Verdict::supported : Verdict::contradicted;
+}
+
+Verdict verdict_on_any(std::span<const Difference> all, bool claimed_positive) {
+  const std::vector<bool> shown = claimed(all);
+  int count[2] = {};  // contrary, as claimed
+  for (size_t i = 0; i < all.size(); ++i) count[(all[i].mean > 0) == claimed_positive] += shown[i];
+  if ((count[0] > 0) == (count[1] > 0)) return Verdict::undecided;
+  return count[1] > 0 ? Verdict::supported : Verdict::contradicted;
 }
 
 void add_place(StudySeries& line, double x, const std::vector<double>& over_seeds) {
@@ -111,21 +113,29 @@ void add_place(StudySeries& line, double x, const std::vector<double>& over_seed
   line.high.push_back(std::ranges::max(over_seeds));
 }
 
-StudySeries curve_of(const std::string& label, const Runs& runs,
-                     const std::function<std::optional<double>(const CurvePoint&)>& figure) {
+StudySeries mean_curve(const std::string& label, std::span<const Places> over_seeds) {
   StudySeries s;
   s.label = label;
-  size_t points = runs.front()->curve.size();
-  for (const TrialResult* r : runs) points = std::min(points, r->curve.size());
+  const size_t points = std::ranges::min(over_seeds, {}, &Places::size).size();
   for (size_t i = 0; i < points; ++i) {
     std::vector<double> at;
-    for (const TrialResult* r : runs) {
-      if (const auto y = figure(r->curve[i])) at.push_back(*y);
+    for (const Places& seed : over_seeds) {
+      if (seed[i].second) at.push_back(*seed[i].second);
     }
-    if (!at.empty()) add_place(s, double(runs.front()->curve[i].tokens), at);
+    if (!at.empty()) add_place(s, over_seeds.front()[i].first, at);
   }
-  if (runs.size() < 2) s.low = s.high = {};
+  if (over_seeds.size() < 2) s.low = s.high = {};
   return s;
+}
+
+StudySeries curve_of(const std::string& label, const Runs& runs,
+                     const std::function<std::optional<double>(const CurvePoint&)>& figure) {
+  std::vector<Places> over_seeds;
+  for (const TrialResult* r : runs) {
+    Places& seed = over_seeds.emplace_back();
+    for (const CurvePoint& p : r->curve) seed.emplace_back(double(p.tokens), figure(p));
+  }
+  return mean_curve(label, over_seeds);
 }
 
 std::optional<double> tokens_to(const TrialResult& run, double level,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "triarch/evaluate/statistics.h"
+#include "triarch/study/over_seeds.h"
 #include "triarch/study/parts.h"
 #include "triarch/study/study_report.h"
 #include "triarch/study/trial.h"
@@ -33,23 +34,26 @@ using Runs = std::vector<const TrialResult*>;
 // Why it has no figures, in words: "diverged at step 12 (seed 2)"; empty: it has them.
 std::string failure_of(const Runs& runs);
 
-// Of one figure of each run: resamples draw runs only.
-Estimate estimate_of(const std::vector<double>& by_run);
+// Of one figure of each run.
 Estimate estimate_of(const Runs& runs, const std::function<double(const TrialResult&)>& figure);
 // Nats per token of second halves, over runs and texts.
 Estimate suffix_estimate(const Runs& runs, const SuffixSet& suffixes);
 
-// The interval by which a difference is judged: Student's t over seeds below five of them, else the bootstrap.
-Interval judged_by(const Difference& d);
-// "+0.012 (-0.010 to +0.034)"
-std::string in_words(const Difference& d);
-
 // Whether a difference is on the side that a claim says: supported or contradicted where it is shown at all.
 Verdict verdict_on(const Difference& d, bool claimed_positive);
+// On a claim that is made of all of them: where all are shown on one side.
+Verdict verdict_on_all(std::span<const Difference> all, bool claimed_positive);
+// On a claim for which any of them would do: where one is shown by Holm's correction over all, and none on the other
+// side.
+Verdict verdict_on_any(std::span<const Difference> all, bool claimed_positive);
 
 // A place of a line: the mean over seeds, between the lowest and the highest.
 void add_place(StudySeries& line, double x, const std::vector<double>& over_seeds);
-// Mean over seeds at each point of their curves, between the lowest and the highest seed.
+// Mean over seeds at each point that all of their curves have, between the lowest and the highest seed; x is that of
+// the first. Of one seed there is no band.
+using Places = std::vector<std::pair<double, std::optional<double>>>;  // x, y
+StudySeries mean_curve(const std::string& label, std::span<const Places> over_seeds);
+// The same of runs' own curves, by tokens.
 StudySeries curve_of(const std::string& label, const Runs& runs,
                      const std::function<std::optional<double>(const CurvePoint&)>& figure);
 

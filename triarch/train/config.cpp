@@ -6,6 +6,7 @@
 #include "triarch/base/error.h"
 #include "triarch/checkpoint/weights.h"
 #include "triarch/kernels/isa.h"
+#include "triarch/train/ranges.h"
 
 namespace triarch {
 
@@ -23,7 +24,65 @@ Precision resolve(PrecisionChoice choice) {
   return Precision::float32();
 }
 
+void DataConfig::check() const {
+  // Ids are 32 bits wide.
+  check_setting(vocabulary >= 0 && vocabulary <= INT32_MAX, "data.vocabulary", "from 0 to 2147483647",
+                double(vocabulary));
+}
+
+void BudgetConfig::check() const {
+  for (const auto& [name, value] :
+       {std::pair("budget.steps", double(steps)), std::pair("budget.tokens", double(tokens)),
+        std::pair("budget.flops", flops), std::pair("budget.seconds", double(seconds))}) {
+    check_setting(value >= 0, name, "more than 0", value);
+  }
+}
+
+void TrainConfig::check() const {
+  data.check();
+  optimizer.check();
+  schedule.check();
+  loss.check();
+  budget.check();
+  check_setting(depth >= 0, "depth", "at least 0", double(depth));
+  check_setting(context >= 8, "context", "at least 8 tokens", double(context));
+  if (batch_rows < context || batch_rows > INT32_MAX) {
+    fail(ExitCode::usage, "batch_rows: expected at least the context ({} rows) and fewer than 2^31, found {}", context,
+         batch_rows);
+  }
+  check_setting(accumulation >= 1, "accumulation", "at least 1", double(accumulation));
+}
+
 namespace {
+
+// The size that a person named.
+const Size& size_named(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Size& s : sizes()) {
+    if (same_key(s.name, name)) return s;
+    names.push_back(s.name);
+  }
+  fail(ExitCode::usage, "size: expected one of {}, found '{}'{}", fmt::join(names, ", "), name,
+       did_you_mean(name, names));
+}
+
+// A model that is there is finetuned as it is: dials that would make another are refused.
+void check_dials(const TrainConfig& dials, const ModelSpec& model) {
+  const auto refuse = [&](const char* key, const auto& found, const auto& asked) {
+    fail(ExitCode::usage, "{}: '{}' has {} and goes on with it, asked was {}; leave that out, or train a new model",
+         key, dials.init_from, found, asked);
+  };
+  const int64_t layers = std::max(model.encoder.layers, model.decoder.layers);
+  if (!dials.model.preset.empty() && !same_key(dials.model.preset, model.preset)) {
+    refuse("model.preset", model.preset, dials.model.preset);
+  }
+  if (dials.depth > 0 && dials.depth != layers) refuse("depth", layers, dials.depth);
+  if (dials.size.empty()) return;
+  const Size& size = size_named(dials.size);
+  if (size.width != model.width || (dials.depth <= 0 && size.layers != layers)) {
+    refuse("size", fmt::format("width {} and {} layers", model.width, layers), dials.size);
+  }
+}
 
 // "masked_lm", "next_token:2+span_corruption" -> [{kind: next_token, weight: 2}, {kind: span_corruption, weight: 1}]
 std::string mixture(const std::string& text) {
@@ -65,32 +124,24 @@ TrainConfig configure(const std::vector<std::string>& files, const std::vector<A
   };
   // First for the dials alone: what the model follows.
   TrainConfig dials;
+  dials.size.clear();
   dials.model.preset.clear();
   dials.model.width = 0;
   apply(dials);
   if (!dials.init_from.empty()) {
     TrainConfig config;
     config.model = read_spec(find_model(dials.init_from));
+    check_dials(dials, config.model);
     // What has been learnt is moved by smaller steps.
     config.optimizer.scale_rates(0.2);
+    config.size.clear();
     apply(config);
     return config;
   }
-  int64_t width = dials.model.width, layers = dials.depth;
-  std::vector<std::string> names;
-  bool known = false;
-  for (const Size& s : sizes()) {
-    names.push_back(s.name);
-    if (!same_key(s.name, dials.size)) continue;
-    known = true;
-    if (width <= 0) width = s.width;
-    if (layers <= 0) layers = s.layers;
-  }
-  if (!known) {
-    fail(ExitCode::usage, "size: expected one of {}, found '{}'{}", fmt::join(names, ", "), dials.size,
-         did_you_mean(dials.size, names));
-  }
   TrainConfig config;
+  const Size& size = size_named(dials.size.empty() ? config.size : dials.size);
+  const int64_t width = dials.model.width > 0 ? dials.model.width : size.width;
+  const int64_t layers = dials.depth > 0 ? dials.depth : size.layers;
   // Found on texts of 1 MB at widths of 64 and 128 (docs/log.md); wider models take smaller steps. AdamW alone wants
   // less.
   const double narrow = std::min(1.0, std::sqrt(128.0 / double(width)));

@@ -47,6 +47,9 @@ struct DataConfig {
   int64_t vocabulary = 0;                 // 0: by the size of the text
   std::string input_field, target_field;  // of .jsonl; empty: the usual names
 
+  // Usage error for what is outside its range.
+  void check() const;
+
   template <class V>
   void fields(V& v) {
     v("inputs", inputs, "texts: .txt, .jsonl, .tsv, folders, globs, also .gz and .zst");
@@ -66,12 +69,16 @@ struct BudgetConfig {
   double flops = 0;
   Seconds seconds = 0;  // measured on a few steps, turned into steps once, and kept
 
+  bool empty() const { return steps <= 0 && tokens <= 0 && flops <= 0 && seconds <= 0; }
+  // Usage error for what is outside its range.
+  void check() const;
+
   template <class V>
   void fields(V& v) {
     v("steps", steps, "optimizer steps");
     v("tokens", tokens, "tokens seen: 5M, 500k");
     v("flops", flops, "floating-point operations executed");
-    v("seconds", seconds, "wall time: 90, 5m, 1h; turned into steps once, at the start");
+    v("seconds", seconds, "wall time from now on, also of a resumed run: 90, 5m, 1h; turned into steps once");
   }
 };
 
@@ -95,7 +102,7 @@ struct TrainConfig {
   uint64_t seed = 1;
   PrecisionChoice precision = PrecisionChoice::automatic;
   DataConfig data;
-  std::string size = "mini";  // one dial: width and depth by name
+  std::string size = "mini";  // one dial: width and depth by name; empty: as the model of init_from
   int64_t depth = 0;          // layers instead of the size's
   ModelSpec model;
   std::vector<ObjectiveSpec> objectives;  // a mixture; empty: the family's own
@@ -111,9 +118,12 @@ struct TrainConfig {
   int64_t logging_steps = 0;  // 0: about 50 lines per run
   int64_t eval_steps = 0;     // 0: about 10 per run
   int64_t eval_rows = 32768;  // rows of the validation text that are looked at while training
-  int64_t save_steps = 0;     // 0: about 5 per run, and at the end
+  int64_t save_steps = 0;     // 0: about 5 per run; also at its end and best evaluation
   int64_t save_total_limit = 2;
   int64_t sample_steps = 0;  // 0: with every second evaluation and at the end; negative: never
+
+  // Usage error for what is outside its range, whatever the data and the family are.
+  void check() const;
 
   template <class V>
   void fields(V& v) {
@@ -140,8 +150,8 @@ struct TrainConfig {
     v("logging_steps", logging_steps, "steps between log lines; 0: about 50 lines per run");
     v("eval_steps", eval_steps, "steps between evaluations; 0: about 10 per run");
     v("eval_rows", eval_rows, "rows of validation text per evaluation while training; the last takes all");
-    v("save_steps", save_steps, "steps between checkpoints; 0: about 5 per run");
-    v("save_total_limit", save_total_limit, "checkpoints kept");
+    v("save_steps", save_steps, "steps between checkpoints; 0: about 5 per run; also at its end and best evaluation");
+    v("save_total_limit", save_total_limit, "newest checkpoints kept, beside the best; 0: all");
     v("sample_steps", sample_steps,
       "steps between samples; 0: with every second evaluation; and at the end; negative: never");
   }
@@ -152,7 +162,7 @@ struct TrainConfig {
 struct Assignment {
   std::string key, value, source;  // "batch_rows", "4096", "--batch-rows"
 };
-// With init_from the model follows that one instead.
+// With init_from the model follows that one instead, and a size, depth or preset that it has not is a usage error.
 // Objectives may be given by name: masked_lm, or next_token:2+span_corruption for a mixture.
 void assign(TrainConfig& config, const std::vector<Assignment>& assignments);
 TrainConfig configure(const std::vector<std::string>& files, const std::vector<Assignment>& assignments);

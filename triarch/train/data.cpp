@@ -6,6 +6,7 @@
 
 #include "triarch/base/clock.h"
 #include "triarch/base/error.h"
+#include "triarch/data/labels.h"
 #include "triarch/text/words.h"
 
 namespace triarch {
@@ -78,7 +79,7 @@ class Labeller {
   void learn(const std::vector<Document>& documents) {
     if (fixed_) return;
     for (const Document& d : documents) {
-      for (const std::string& name : names_in(d)) numbers_.emplace(name, 0);
+      for (const std::string& name : labels_of(d, tagging_)) numbers_.emplace(name, 0);
     }
     names_.clear();
     for (auto& [name, number] : numbers_) {
@@ -93,7 +94,7 @@ class Labeller {
     for (size_t i = 0; i < documents.size(); ++i) {
       const Document& d = documents[i];
       std::vector<int32_t> numbers;
-      for (const std::string& name : names_in(d)) {
+      for (const std::string& name : labels_of(d, tagging_)) {
         const auto found = numbers_.find(name);
         if (found == numbers_.end()) fail("read labels: {}: '{}' is none of the model's labels", d.source, name);
         numbers.push_back(found->second);
@@ -103,9 +104,6 @@ class Labeller {
         continue;
       }
       const auto words = words_of(d.text);
-      if (words.size() != numbers.size()) {
-        fail("read tags: {}: expected one tag per word ({} words), found {}", d.source, words.size(), numbers.size());
-      }
       const int64_t first = corpus.begins[i];
       const std::span ids(corpus.ids.data() + first, size_t(corpus.begins[i + 1] - first));
       const std::vector<int64_t> tokens = tokens_of_words(tokenizer_, ids, words);
@@ -117,19 +115,6 @@ class Labeller {
   }
 
  private:
-  std::vector<std::string> names_in(const Document& d) const {
-    if (!d.pair)
-      fail("read labels: {}: expected a text and its {}, found a text alone", d.source, tagging_ ? "tags" : "class");
-    std::vector<std::string> names;
-    for (const auto& [begin, end] : words_of(d.target)) names.push_back(d.target.substr(begin, end - begin));
-    if (!tagging_) {
-      std::string whole;
-      for (const std::string& n : names) whole += (whole.empty() ? "" : " ") + n;
-      names = {whole};
-    }
-    return names;
-  }
-
   bool tagging_, fixed_ = false;
   const Tokenizer& tokenizer_;
   std::vector<std::string>& names_;
@@ -164,7 +149,9 @@ RunData prepare_data(const DataConfig& config, uint64_t seed, ObjectiveKind kind
 
 RunData prepare_data(Corpus corpus, const DataConfig& config, uint64_t seed, ObjectiveKind kind, const Tokenizer* known,
                      const std::vector<std::string>& labels) {
+  config.check();
   RunData data;
+  data.skipped = corpus.skipped;
   data.name = name_of_inputs(config.inputs);
   data.hash = corpus.hash();
   data.bytes = corpus.bytes();

@@ -25,7 +25,8 @@ struct RunData {
   uint64_t hash = 0;  // of the texts, in their order
   std::string name;   // "emma", "emma+2": for folders and titles
   int64_t bytes = 0;
-  double tokenizer_seconds = 0;  // spent on training it
+  std::vector<std::string> skipped;  // files of other kinds in the given folders
+  double tokenizer_seconds = 0;      // spent on training it
 
   // Classification and tagging: the names of the classes or tags, and what each document or token has.
   std::vector<std::string> labels;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "triarch/base/error.h"
+#include "triarch/train/ranges.h"
 
 namespace triarch {
 namespace {
@@ -13,6 +14,11 @@ double target_weight(const Batch& b) {
     if (b.targets[i] >= 0) w += b.weights.empty() ? 1.0 : double(b.weights[i]);
   }
   return w;
+}
+
+// Weights, gradients, two moments and a copy for products.
+double state_of(double weights, Precision p) {
+  return weights * double(4 * size_of(p.stream) + (p.operand != p.stream ? size_of(p.operand) : 0));
 }
 
 Tally tally_of(const ops::Loss& loss, const Batch& batch, double flops) {
@@ -29,6 +35,12 @@ Tally tally_of(const ops::Loss& loss, const Batch& batch, double flops) {
 }
 
 }  // namespace
+
+void LossConfig::check() const {
+  check_setting(label_smoothing >= 0 && label_smoothing < 1, "loss.label_smoothing", "at least 0 and below 1",
+                label_smoothing);
+  check_setting(z_loss >= 0, "loss.z_loss", "at least 0", z_loss);
+}
 
 void Tally::add(const Tally& o) {
   loss += o.loss;
@@ -107,10 +119,19 @@ Learner::Plan Learner::plan(std::span<const Batch> batches) {
   p.flops = run(batches, true).flops + optimizer_.flops();
   p.activation_peak = arena_.peak() - before;
   model_.parameters().begin_step();
-  const Parameters& w = model_.parameters();
-  p.state_bytes = size_t(w.flat_size() *
-                         (4 * size_of(w.precision().stream) + (w.precision().operand != w.precision().stream ? 2 : 0)));
+  p.state_bytes = size_t(state_of(double(model_.parameters().flat_size()), model_.parameters().precision()));
   return p;
+}
+
+double Learner::least_state_bytes(const ModelSpec& s, Precision precision) {
+  const double attention = 2 * double(s.head_dim) * double(s.heads + s.kv_heads);
+  const double mlp = double(s.mlp_width) * (s.gated ? 3 : 2);
+  const double encoder = double(s.encoder.layers), decoder = double(s.decoder.layers);
+  double rows = double(s.vocabulary) * (s.tied ? 1 : 2);  // of the model's width
+  if (s.position == PositionKind::learned) rows += double(s.max_positions) * (s.has_encoder() + s.has_decoder());
+  rows += (s.share_stacks ? decoder : encoder + decoder) * (attention + mlp);
+  if (s.has_encoder()) rows += decoder * attention;  // to the encoder's rows
+  return state_of(rows * double(s.width), precision);
 }
 
 }  // namespace triarch

@@ -32,6 +32,9 @@ struct LossConfig {
   double label_smoothing = 0;
   double z_loss = 0;
 
+  // Usage error for what is outside its range.
+  void check() const;
+
   template <class V>
   void fields(V& v) {
     v("label_smoothing", label_smoothing, "share of the target's probability spread over the vocabulary");
@@ -57,6 +60,8 @@ class Learner {
     size_t state_bytes = 0;      // weights, gradients, moments, operand copies
   };
   Plan plan(std::span<const Batch> batches);
+  // About the state_bytes of a model that is not made yet, by its large matrices: never more than they will be.
+  static double least_state_bytes(const ModelSpec& spec, Precision precision);
 
   Model& model() { return model_; }
   Optimizer& optimizer() { return optimizer_; }

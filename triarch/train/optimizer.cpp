@@ -8,8 +8,27 @@
 #include "triarch/base/error.h"
 #include "triarch/kernels/muon.h"
 #include "triarch/kernels/update.h"
+#include "triarch/train/ranges.h"
 
 namespace triarch {
+
+void OptimizerConfig::check() const {
+  const auto at_least_0 = [](const char* field, double x) { check_setting(x >= 0, field, "at least 0", x); };
+  const auto decay = [](const char* field, double x) {
+    check_setting(x >= 0 && x < 1, field, "at least 0 and below 1", x);
+  };
+  at_least_0("optimizer.learning_rate", learning_rate);
+  at_least_0("optimizer.muon_learning_rate", muon_learning_rate);
+  at_least_0("optimizer.weight_decay", weight_decay);
+  at_least_0("optimizer.max_grad_norm", max_grad_norm);
+  decay("optimizer.beta1", beta1);
+  decay("optimizer.beta2", beta2);
+  decay("optimizer.muon_momentum", muon_momentum);
+  // Without it a weight that never had a gradient becomes 0 / 0.
+  check_setting(eps > 0, "optimizer.eps", "more than 0", eps);
+  check_setting(muon_iterations >= 1 && muon_iterations <= 100, "optimizer.muon_iterations", "from 1 to 100",
+                double(muon_iterations));
+}
 
 Optimizer::Optimizer(const OptimizerConfig& config, Parameters& parameters) : config_(config), parameters_(parameters) {
   const DType type = parameters.precision().stream;

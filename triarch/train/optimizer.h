@@ -21,6 +21,8 @@ struct OptimizerConfig {
   double muon_momentum = 0.95;
   int64_t muon_iterations = 5;
 
+  // Usage error for what is outside its range.
+  void check() const;
   // Both learning rates, times a share.
   void scale_rates(double share) {
     learning_rate *= share;

@@ -7,11 +7,11 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "triarch/base/clock.h"
 #include "triarch/base/error.h"
+#include "triarch/base/fields.h"
 #include "triarch/base/files.h"
 
 namespace triarch {
@@ -21,19 +21,9 @@ namespace fs = std::filesystem;
 
 constexpr const char* metrics_name = "metrics.jsonl";
 
-std::string json_string(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
 }  // namespace
 
 RunRecord::RunRecord(const fs::path& run) : metrics_path_(run / metrics_name) {
-  std::error_code ignored;
-  std::vector<fs::path> former = {metrics_path_};
-  for (const auto& entry : fs::directory_iterator(run, ignored)) {
-    if (entry.path().filename().string().rfind("events.out.tfevents.", 0) == 0) former.push_back(entry.path());
-  }
-  for (const fs::path& path : former) fs::remove(path, ignored);
   events_path_ = run / event_file_name(unix_seconds());
   open();
 }

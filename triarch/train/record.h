@@ -11,7 +11,7 @@
 
 namespace triarch {
 
-// How much of the record belongs to a checkpoint (RunState keeps it).
+// How much of the record belongs to a checkpoint (state.json keeps it).
 struct RecordPosition {
   int64_t metrics_bytes = 0;
   std::string events_file;  // its name in the run's folder
@@ -21,7 +21,7 @@ struct RecordPosition {
 
 class RunRecord {
  public:
-  // Starts a record in the run's folder, in place of one that is there.
+  // Starts a record in the run's folder, which has none.
   explicit RunRecord(const std::filesystem::path& run);
   // Goes on with the record where a checkpoint left it. What came later is cut off; a file that is gone starts anew;
   // one that is shorter than it was is an error with ExitCode::corrupt.

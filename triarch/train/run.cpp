@@ -38,9 +38,24 @@ void check_objectives(const TrainConfig& config, const std::vector<ObjectiveSpec
   }
 }
 
+// As the decoder's from some step on.
+void check_visibility(ModelSpec model, const std::string& name) {
+  const auto visibility = enum_value<Visibility>(name);
+  if (!visibility) {
+    fail(ExitCode::usage, "phases: '{}' is no visibility{}", name,
+         did_you_mean(name, {"causal", "prefix", "forward_backward", "turn_prefix"}));
+  }
+  if (!model.has_decoder()) {
+    fail(ExitCode::usage, "phases: expected no visibility for a model without a decoder, found '{}'", name);
+  }
+  model.decoder.visibility = *visibility;
+  model.check();
+}
+
 }  // namespace
 
 void resolve(TrainConfig& config, const RunData& data) {
+  config.check();
   ModelSpec& m = config.model;
   m.vocabulary = data.tokenizer.vocabulary();
   // bos or cls and eos stand beside a piece's tokens.
@@ -55,33 +70,23 @@ void resolve(TrainConfig& config, const RunData& data) {
   check_objectives(config, config.objectives);
   if (!data.labels.empty()) {
     m.labels = data.labels;
+    // One head: the names are its own, and another's would be called by them.
     const bool tags = config.objectives.front().kind == ObjectiveKind::tagging;
-    (tags ? m.tags : m.classes) = int64_t(data.labels.size());
+    m.tags = tags ? int64_t(data.labels.size()) : 0;
+    m.classes = tags ? 0 : int64_t(data.labels.size());
   }
   m.check();
+  double begin = 0;
   for (const PhaseConfig& p : config.phases) {
     check_objectives(config, p.objectives);
-    if (p.begin <= 0 || p.begin >= 1) {
-      fail(ExitCode::usage, "phases: expected a begin inside (0, 1), a share of the run, found {}", p.begin);
+    if (!(p.begin > begin && p.begin < 1)) {
+      fail(ExitCode::usage, "phases: expected ascending begins inside (0, 1), shares of the run, found {} after {}",
+           p.begin, begin);
     }
-    if (!p.visibility.empty() && !enum_value<Visibility>(p.visibility)) {
-      fail(ExitCode::usage, "phases: '{}' is no visibility{}", p.visibility,
-           did_you_mean(p.visibility, {"causal", "prefix", "forward_backward", "turn_prefix"}));
-    }
+    begin = p.begin;
+    if (!p.visibility.empty()) check_visibility(m, p.visibility);
   }
-  if (config.context < 8) fail(ExitCode::usage, "context: expected at least 8 tokens, found {}", config.context);
-  if (config.batch_rows < config.context) {
-    fail(ExitCode::usage, "batch_rows: expected at least the context ({} rows), found {}", config.context,
-         config.batch_rows);
-  }
-  if (config.accumulation < 1)
-    fail(ExitCode::usage, "accumulation: expected at least 1, found {}", config.accumulation);
-  const BudgetConfig& b = config.budget;
-  for (const auto& [name, value] : {std::pair("steps", double(b.steps)), std::pair("tokens", double(b.tokens)),
-                                    std::pair("flops", b.flops), std::pair("seconds", double(b.seconds))}) {
-    if (value < 0) fail(ExitCode::usage, "budget.{}: expected more than 0, found {:g}", name, value);
-  }
-  if (b.steps <= 0 && b.tokens <= 0 && b.flops <= 0 && b.seconds <= 0) {
+  if (config.budget.empty()) {
     // Twenty passes over a small text, one over a large one, in between by the root.
     const double tokens = double(data.train.tokens());
     config.budget.tokens = int64_t(tokens * std::clamp(20 * std::sqrt(1e5 / std::max(1.0, tokens)), 1.0, 20.0));

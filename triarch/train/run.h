@@ -50,6 +50,9 @@ struct RunCounters {
   int64_t step = 0, tokens = 0, targets = 0;
   double flops = 0, seconds = 0;
   double last_validation = 0;
+  int64_t best_step = 0;  // 0: none yet
+  double best_validation = 0;
+  int64_t truncated = 0;
 
   template <class V>
   void fields(V& v) {
@@ -59,6 +62,24 @@ struct RunCounters {
     v("flops", flops, "floating-point operations executed");
     v("seconds", seconds, "wall time in steps");
     v("last_validation", last_validation, "last held-out loss, nats per target");
+    v("best_step", best_step, "step of the lowest held-out loss of this phase");
+    v("best_validation", best_validation, "that loss");
+    v("truncated", truncated, "examples cut because they were longer than the context");
+  }
+};
+
+// Sums over the steps since the last log line; saved, so that a resumed run writes the same line.
+struct LogSums {
+  double nll = 0, weight = 0, seconds = 0, gradient_norm = 0;
+  int64_t tokens = 0;
+
+  template <class V>
+  void fields(V& v) {
+    v("nll", nll, "sum of the negative log-likelihoods");
+    v("weight", weight, "sum of the targets' weights");
+    v("seconds", seconds, "wall time");
+    v("gradient_norm", gradient_norm, "of the last step");
+    v("tokens", tokens, "tokens seen");
   }
 };
 
@@ -68,7 +89,7 @@ struct RunPlan {
   int64_t tokens = 0;     // to be seen
   int64_t steps = 0;      // about as many
   double flops = 0;       // to be executed
-  double seconds = 0;     // from timing a few steps on a copy; 0 if not timed
+  double seconds = 0;     // to come, from timing a few steps; 0 if not timed
   double peak_bytes = 0;  // weights, gradients, moments and activations
 };
 
@@ -85,34 +106,45 @@ struct RunEvents {
   std::function<void(const RunCounters&, const Evaluation&, bool last)> evaluated;
   std::function<void(const std::filesystem::path& checkpoint)> saved;
   // Text of the model's own making, from its present weights; shown and recorded.
-  std::function<std::string(Model&, const RunCounters&)> sample;
+  std::function<std::string(Model&)> sample;
   std::function<void(const std::string&)> sampled;
 };
 
 class Run {
  public:
-  // A new run. Resolves the configuration, makes the model; nothing is written yet.
+  // A new run. Resolves the configuration, makes the model; nothing is written yet. Usage error if its folder holds
+  // anything. ExitCode::out_of_memory, before the model is made, where its weights and moments need more than is free.
   Run(TrainConfig config, RunData data);
-  // Goes on from the newest checkpoint of a run's folder, or from a given checkpoint. `data` as prepared from
-  // the stored configuration and tokenizer (see read_run): an error if its hash is another.
+  // Goes on from a checkpoint, and holds the run's folder. `config` as read_run says, `data` as prepared from it and
+  // the stored tokenizer: an error if its hash is another.
   Run(const std::filesystem::path& checkpoint, TrainConfig config, RunData data);
   ~Run();
 
   const TrainConfig& config() const { return config_; }
   const RunData& data() const { return data_; }
   const RunCounters& counters() const { return counters_; }
+  int64_t phase() const { return int64_t(phase_); }  // phases entered
+  // Examples cut so far because they were longer than the context.
+  int64_t truncated() const { return counters_.truncated + loader_->truncated(); }
   Learner& learner() { return *learner_; }
+  // Empty before begin() where a new run was given none.
   const std::filesystem::path& folder() const { return folder_; }
   // What a person should know about a resumed run; empty if nothing.
   const std::string& remark() const { return remark_; }
 
-  // Counts a step and, if `timed` or the budget is in seconds, times a few on a scratch copy. Throws
-  // ExitCode::out_of_memory, before that, where the run needs more than is free.
+  // Counts a step of every phase to come and, if `timed` or the budget is in seconds, times a few. Throws
+  // ExitCode::out_of_memory, before that, where the activations need more than is free.
   RunPlan plan(bool timed);
 
+  // Takes the folder: makes it, or cuts the record back to the checkpoint that the run goes on from. Later checkpoints
+  // of the run are moved to a folder inside it, with the record as it was: a run of its own. Returns a remark on
+  // that, or "". train() begins a run that was not begun.
+  std::string begin();
+
   // Trains to the end of the budget. Stops early, after saving, when a signal asks for it (base/signals.h): then
-  // finished() is false. A run that is finished already is evaluated only. Throws ExitCode::diverged, naming the last
-  // good checkpoint, which is kept.
+  // finished() is false; what was due at that step is done first when it goes on. The checkpoints kept are the newest
+  // and the one of the lowest held-out loss. A run that is finished already is evaluated only. Throws
+  // ExitCode::diverged, naming the last good checkpoint, which is kept.
   void train(const RunEvents& events);
   bool finished() const { return share() >= 1; }
   // The last, complete evaluation; after a finished train().
@@ -121,10 +153,15 @@ class Run {
  private:
   double share() const;  // of the budget done
   double factor() const;
+  void make_learner();
   void enter_phase();
+  size_t plan_phases();
+  std::string set_aside();
+  void after_step(const RunEvents& events, bool stop);
+  bool evaluate_and_tell(const RunEvents& events, bool last);
   void save(const RunEvents& events);
-  [[noreturn]] void diverged(const std::string& what) const;
-  void log(const Tally& since, double seconds, double learning_rate);
+  [[noreturn]] void diverged(const std::string& what, int64_t good_step) const;
+  void log(double learning_rate);
   Evaluation evaluate_now(bool all);
 
   TrainConfig config_;
@@ -134,19 +171,23 @@ class Run {
   std::unique_ptr<Learner> learner_;
   std::unique_ptr<Task> task_;
   std::unique_ptr<Loader> loader_;
-  size_t phase_ = 0;  // phases entered
+  size_t phase_ = 0;
   RunCounters counters_;
+  LogSums since_;
+  bool pending_ = false;  // an evaluation or sample due at this step is still to be made
   RunPlan plan_;
   Evaluation result_;
   struct Record;
   std::unique_ptr<Record> record_;
 };
 
-// The stored configuration of a run's folder or checkpoint, and the checkpoint to resume from.
+// The stored configuration of a run's folder or checkpoint, and the checkpoint to resume from: the newest of a folder.
 struct StoredRun {
   TrainConfig config;
   std::filesystem::path checkpoint;
 };
-StoredRun read_run(const std::filesystem::path& folder_or_checkpoint);
+// With assignments to what may change in mid-run: budget, logging, evaluation, saving, learning rates, precision, where
+// the same texts are. A usage error for any other, and for a budget that is used up.
+StoredRun read_run(const std::filesystem::path& folder_or_checkpoint, const std::vector<Assignment>& assignments = {});
 
 }  // namespace triarch

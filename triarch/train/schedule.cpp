@@ -4,7 +4,15 @@
 #include <cmath>
 #include <numbers>
 
+#include "triarch/train/ranges.h"
+
 namespace triarch {
+
+void Schedule::check() const {
+  check_setting(warmup >= 0, "schedule.warmup", "at least 0", warmup);
+  check_setting(floor >= 0 && floor <= 1, "schedule.floor", "from 0 to 1", floor);
+  check_setting(decay >= 0 && decay <= 1, "schedule.decay", "from 0 to 1", decay);
+}
 
 double Schedule::factor(int64_t step, int64_t total) const {
   const double n = double(std::max<int64_t>(1, total));

@@ -18,6 +18,8 @@ struct Schedule {
   double floor = 0.0;    // the last factor
   double decay = 0.2;    // wsd: share of the run that decays
 
+  // Usage error for what is outside its range.
+  void check() const;
   // The factor for step (0-based) of total.
   double factor(int64_t step, int64_t total) const;
 
