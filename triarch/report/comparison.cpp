@@ -170,7 +170,7 @@ std::string comparison_page(std::string_view report_json) {
   }
   if (const Rows rows = difference_rows(report); rows.size() > 1) {
     add("<h2>Differences between contenders</h2><p class=\"soft small\">Paired by seeds and items. Significant: the "
-        "interval excludes 0, every seed agrees, and so it is after Holm's correction over all pairs of a use.</p>" +
+        "interval excludes 0 and every seed agrees, each pair for itself.</p>" +
         page_rows(rows));
   }
 

@@ -21,9 +21,9 @@ struct Unit {
   int digits = 3;
 };
 
-// Adds to r the differences of every two contenders, claimed by Holm's correction over all pairs of the use, and the
-// answer for it. `estimates` are those of all contenders, in their order; no runs in those that have none. Where the
-// best is not clearly above `guess`, the answer says so.
+// Adds to r the differences of every two contenders, each claimed for itself, and the answer for it. `estimates` are
+// those of all contenders, in their order; no runs in those that have none. Where the best is not clearly above
+// `guess`, the answer says so.
 void rank(CompareReport& r, MeasureReport use, const std::vector<Estimate>& estimates, const Unit& unit,
           const Guess& guess = {});
 

@@ -544,7 +544,8 @@ CompareReport report_of(const Comparison& comparison) {
   for (const std::string& note : data.notes) r.notes.push_back(note);
   r.notes.push_back(
       "Intervals: 95 %, as far as a bootstrap over seeds and items or Student's t over seeds reaches; a difference is "
-      "claimed only if its interval excludes 0, every seed agrees, and Holm's correction over all pairs leaves it.");
+      "claimed only if its interval excludes 0 and every seed agrees, each for itself: among many pairs, some would be "
+      "claimed by chance.");
   r.notes.push_back(
       "Seconds are wall time of training steps, each run on one core beside others; memory is what a run "
       "holds (weights, gradients, moments, activations).");

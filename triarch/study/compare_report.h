@@ -149,7 +149,7 @@ struct DifferenceReport {
     v("low", low, "95 %: the wider of a bootstrap over seeds and items and Student's t over seeds");
     v("high", high, "95 %: as low");
     v("same_direction", same_direction, "every seed agrees");
-    v("significant", significant, "claimed: the interval excludes 0, every seed agrees, and Holm leaves it");
+    v("significant", significant, "claimed: the interval excludes 0 and every seed agrees");
   }
 };
 

@@ -537,10 +537,11 @@ StoredRun read_run(const fs::path& folder_or_checkpoint, const std::vector<Assig
     std::error_code none;
     const bool here = key == "output_dir" && fs::equivalent(run.config.output_dir, run_of(run.checkpoint), none);
     if (here || may_change(key)) continue;
-    fail(ExitCode::usage,
-         "train: --resume keeps the run's settings, found another {} (the run's and the asked one); leave it out, or "
-         "begin a new run",
-         d);
+    fail(
+        ExitCode::usage,
+        "train: --resume keeps the run's settings, found a different {} (the run's, and what was asked); leave it out, "
+        "or begin a new run",
+        d);
   }
   run.config.check();
   const BudgetConfig& b = run.config.budget;
