@@ -52,7 +52,21 @@ size_t width_of(const std::string& s) {
   return size_t(std::ranges::count_if(s, [](char c) { return (uint8_t(c) & 0xc0) != 0x80; }));
 }
 
-constexpr size_t kLongCell = 60;  // characters: longer ones are broken into lines
+constexpr size_t kLongCell = 52;  // characters: longer ones are broken into lines
+
+// Columns of words stand to the left, those of numbers to the right.
+bool is_number(const std::string& cell) {
+  const size_t at = cell.find_first_not_of("+-.\x01\x02");
+  return cell == "-" || (at != std::string::npos && cell[at] >= '0' && cell[at] <= '9');
+}
+
+std::vector<bool> columns_of_words(const Rows& rows) {
+  std::vector<bool> words(rows.front().size(), true);
+  for (size_t i = 1; i < rows.size(); ++i) {
+    for (size_t j = 0; j < rows[i].size(); ++j) words[j] = words[j] && !is_number(rows[i][j]);
+  }
+  return words;
+}
 
 std::vector<std::string> lines_of(const std::string& cell) {
   std::vector<std::string> lines(1);
@@ -71,7 +85,7 @@ std::vector<std::string> lines_of(const std::string& cell) {
 
 }  // namespace
 
-std::string cells_text(const std::vector<std::vector<Cell>>& rows) {
+std::string cells_text(const std::vector<std::vector<Cell>>& rows, const std::vector<bool>& to_left) {
   if (rows.front().size() < 2) return "";
   std::vector<size_t> widths(rows.front().size(), 0);
   for (const auto& row : rows) {
@@ -85,7 +99,8 @@ std::string cells_text(const std::vector<std::vector<Cell>>& rows) {
     for (size_t i = 0; i < row.size(); ++i) {
       const std::string& cell = row[i].*part;
       const std::string space(widths[i] - width_of(cell), ' ');
-      text += i == 0 ? cell + space : "  " + space + cell;
+      const bool left = i < to_left.size() ? to_left[i] : i == 0;
+      text += (i == 0 ? "" : "  ") + (left ? cell + space : space + cell);
     }
     text.erase(text.find_last_not_of(' ') + 1);
     out += text + "\n";
@@ -112,7 +127,9 @@ std::string rows_text(const Rows& rows) {
       for (const auto& lines : broken) cells.back().push_back({k < lines.size() ? lines[k] : "", ""});
     }
   }
-  return cells_text(cells);
+  std::vector<bool> to_left = columns_of_words(rows);
+  to_left[0] = true;
+  return cells_text(cells, to_left);
 }
 
 std::string markdown_rows(const Rows& rows, size_t left) {
@@ -130,22 +147,9 @@ std::string markdown_rows(const Rows& rows, size_t left) {
   return out;
 }
 
-namespace {
-
-// Columns of words stand to the left, those of numbers to the right.
-bool is_number(const std::string& cell) {
-  const size_t at = cell.find_first_not_of("+-.\x01\x02");
-  return cell == "-" || (at != std::string::npos && cell[at] >= '0' && cell[at] <= '9');
-}
-
-}  // namespace
-
 std::string page_rows(const Rows& rows, const char* attributes) {
   std::string out = fmt::format("<div class=\"scroll\"><table{}><thead>", attributes);
-  std::vector<bool> words(rows.front().size(), true);
-  for (size_t i = 1; i < rows.size(); ++i) {
-    for (size_t j = 0; j < rows[i].size(); ++j) words[j] = words[j] && !is_number(rows[i][j]);
-  }
+  const std::vector<bool> words = columns_of_words(rows);
   for (size_t i = 0; i < rows.size(); ++i) {
     out += "<tr>";
     for (size_t j = 0; j < rows[i].size(); ++j) {

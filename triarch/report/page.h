@@ -17,9 +17,9 @@ std::string shown(std::string_view text);
 constexpr char kBold = '\x01', kPlain = '\x02';
 
 // The first row are the heads. As text: columns of equal width, with second lines where a row has any; nothing if there
-// is only one column.
-std::string cells_text(const std::vector<std::vector<Cell>>& rows);
-// The same, long cells in several lines; nothing if there are but heads.
+// is only one column. `to_left`: columns that stand to the left; empty: the first.
+std::string cells_text(const std::vector<std::vector<Cell>>& rows, const std::vector<bool>& to_left = {});
+// The same, long cells in several lines and columns of words to the left; nothing if there are but heads.
 std::string rows_text(const Rows& rows);
 // `left` columns are text, the others are numbers. Bars in cells are escaped.
 std::string markdown_rows(const Rows& rows, size_t left);

@@ -82,8 +82,8 @@ std::vector<double> scores(const ContenderReport& c, const char* stage, const ch
 
 // What was learnt from, and by what: comparisons differ in both.
 std::string setting(const CompareReport& r) {
-  return fmt::format("{}; width {}, {} layers, {} tokens, {} seeds", r.data, r.config.width, r.config.layers,
-                     human_count(double(r.config.tokens)), r.seeds);
+  return fmt::format("{}; width {}, {} layers, {} tokens, {} seeds", r.data.substr(0, r.data.find(':')), r.config.width,
+                     r.config.layers, human_count(double(r.config.tokens)), r.seeds);
 }
 
 Evidence scored(const CompareReport& r, const char* reason, const char* stage, const char* group, bool of_causal) {
@@ -187,24 +187,23 @@ StudyReport reasons_study(std::span<const Found> found) {
   r.name = "reasons";
   r.title = "Why decoder-only?";
   r.question = "Why are most language models decoder-only, and should mine be?";
-  StudyTable for_it{
-      "Reasons given for decoder-only models", {"reason", "said by", "experiment", "judged by", "here"}, {}};
+  StudyTable for_it{"Reasons given for decoder-only models", {"reason", "said by", "experiment", "here"}, {}};
   StudyTable against{"Reasons given against them", for_it.head, {}};
+  StudyTable judged{"What makes them supported or contradicted", {"reason", "judged by"}, {}};
   int counts[2][3] = {};
   for (const Reason& reason : kReasons) {
     const Evidence* evidence = nullptr;
-    std::string experiment(reason.study);
     for (const Found& f : found) {
       const auto e = std::ranges::find(f.evidence, reason.name, &Evidence::reason);
       if (f.study != reason.study || e == f.evidence.end()) continue;
       evidence = &*e;
-      if (!f.command.empty()) experiment = f.command;  // it names text and size
     }
     const Verdict verdict = evidence ? evidence->verdict : Verdict::undecided;
     ++counts[reason.in_favour][int(verdict)];
     (reason.in_favour ? for_it : against)
-        .rows.push_back({std::string(reason.claim), std::string(reason.by), experiment, std::string(reason.judged),
+        .rows.push_back({std::string(reason.claim), std::string(reason.by), std::string(reason.study),
                          evidence ? in_words(verdict) : "not measured"});
+    judged.rows.push_back({std::string(reason.claim), std::string(reason.judged)});
     if (evidence) {
       r.findings.push_back(fmt::format("{}, that {} ({}): {}. {}", reason.in_favour ? "For" : "Against", reason.claim,
                                        reason.by, in_words(verdict), evidence->figure));
@@ -221,10 +220,10 @@ StudyReport reasons_study(std::span<const Found> found) {
           "Of the reasons for decoder-only models, by experiments each on its own text and of its own size: {}. "
           "Of those against: {}.",
           count(true), count(false)));
-  r.tables = {for_it, against};
+  r.tables = {for_it, against, judged};
   for (const Found& f : found) r.method.push_back(fmt::format("{}: {} ({})", f.study, f.command, f.page));
   r.method.push_back(
-      "Each verdict is made by its experiment, in the version that ran it, by the rule that stands beside it here. A "
+      "Each verdict is made by its experiment, in the version that ran it, by the rule of the last table. A "
       "difference is one only where its 95 % interval over seeds excludes 0 and every seed agrees; where any of "
       "several "
       "would do, by Holm's correction over them, too. Rules that are a count or a threshold say so.");
