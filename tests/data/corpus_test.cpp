@@ -149,6 +149,7 @@ TEST_F(CorpusTest, EndingsInCapitalLettersAndHiddenFolders) {
   file("data/A.TXT", "a");
   file("data/B.JSONL.GZ", gzip("{\"text\": \"b\"}"));
   file("data/C.json", "{\"text\": \"c\"}");
+  file("data/settings.json", "{\n  \"version\": 1\n}");  // no document a line
   file("data/D.TSV", "d\tlabel");
   file("data/.ipynb_checkpoints/A-checkpoint.txt", "a");
   file("data/sub/.git/x.txt", "x");
@@ -156,7 +157,7 @@ TEST_F(CorpusTest, EndingsInCapitalLettersAndHiddenFolders) {
   ASSERT_EQ(corpus.documents.size(), 4u);
   for (size_t i = 0; i < 4; ++i) EXPECT_EQ(corpus.documents[i].text, std::string(1, char('a' + i)));
   EXPECT_TRUE(corpus.documents[3].pair);
-  EXPECT_TRUE(corpus.skipped.empty());
+  EXPECT_EQ(corpus.skipped.size(), 1u);
   // Who names a hidden folder wants it.
   EXPECT_EQ(texts((folder_ / "data/.ipynb_checkpoints").string()), (Texts{"a"}));
   EXPECT_NE(error(file("LABELS.CSV", "good,1")).find("CSV is not read"), std::string::npos);

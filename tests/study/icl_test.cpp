@@ -178,9 +178,13 @@ TEST(KeyValueTuning, StepsAgainstTheGradientOfKeysAndValuesOnly) {
       double* w = p.value.data<double>() + most;
       const double start = *w, h = 1e-5;
       *w = start + h;
-      const double above = learner.evaluate(batch).mean_loss();
+      const auto loss = [&] {
+        const Tally t = learner.evaluate(batch);
+        return t.loss / t.weight;
+      };
+      const double above = loss();
       *w = start - h;
-      const double below = learner.evaluate(batch).mean_loss();
+      const double below = loss();
       *w = start;
       const double expected = -0.5 * (above - below) / (2 * h);
       EXPECT_NEAR(after[size_t(p.offset + most)] - before[size_t(p.offset + most)], expected,

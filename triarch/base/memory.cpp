@@ -42,7 +42,6 @@ std::optional<int64_t> left_in_group(const fs::path& group) {
 }  // namespace
 
 int64_t peak_memory() { return number_after("/proc/self/status", "VmHWM:") * 1024; }
-int64_t resident_memory() { return number_after("/proc/self/status", "VmRSS:") * 1024; }
 
 int64_t available_memory() {
   int64_t available = number_after("/proc/meminfo", "MemAvailable:") * 1024;

@@ -7,8 +7,6 @@ namespace triarch {
 
 // The most that this process has had in main memory.
 int64_t peak_memory();
-// What it has now.
-int64_t resident_memory();
 // What may still be taken without swapping: of the machine, and of the control groups (containers) we are in.
 int64_t available_memory();
 

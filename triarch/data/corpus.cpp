@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "triarch/base/error.h"
@@ -38,7 +39,13 @@ bool is_data(const fs::path& path) {
   for (const char* other : {".*", "README*", "LICEN[CS]E*", "SOURCE*"}) {
     if (fnmatch(other, name.c_str(), FNM_CASEFOLD) == 0) return false;
   }
-  return end == ".txt" || end == ".jsonl" || end == ".ndjson" || end == ".json" || end == ".tsv";
+  if (end == ".json") {  // a line for each document, or one file of settings
+    std::ifstream file(path);
+    std::string line;
+    while (std::getline(file, line) && is_blank(line)) continue;
+    return json::parse(line, nullptr, false).is_object();
+  }
+  return end == ".txt" || end == ".jsonl" || end == ".ndjson" || end == ".tsv";
 }
 
 std::vector<std::string> expand_glob(const std::string& pattern) {

@@ -51,7 +51,6 @@ struct Score {
   int64_t dropped = 0;                      // tokens cut from the beginning of a context that was too long
 
   int64_t tokens() const { return int64_t(log_probabilities.size()); }
-  // Each token is the most likely one.
 };
 
 // One score per item. A context too long for the model loses its beginning; usage error if the rest is too long, too.

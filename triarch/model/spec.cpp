@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "triarch/base/error.h"
+#include "triarch/base/human.h"
 
 namespace triarch {
 
@@ -162,14 +163,12 @@ ModelSpec preset(const std::string& name, Family family, int64_t width, int64_t 
     s.head_bias = true;
     s.pooling = Pooling::last;
   } else {
-    fail(ExitCode::usage, "preset: expected gpt2, llama, bert, t5, bart, xlnet or world, found '{}'", name);
+    fail(ExitCode::usage, "preset: expected {}, found '{}'", listed(preset_names(), "or"), name);
   }
   return s;
 }
 
 std::vector<std::string> preset_names() { return {"gpt2", "llama", "bert", "t5", "bart", "xlnet", "world"}; }
-
-std::string default_preset(Family) { return "llama"; }
 
 const std::vector<Size>& sizes() {
   static const std::vector<Size> table = {{"tiny", 64, 2},    {"mini", 128, 4},  {"small", 256, 6},

@@ -170,10 +170,9 @@ struct ModelSpec {
 // encoder-decoder both stacks get `layers`.
 ModelSpec preset(const std::string& name, Family family, int64_t width, int64_t layers);
 std::vector<std::string> preset_names();
-// The preset that a family takes when none is asked for.
-std::string default_preset(Family family);
+constexpr const char* kDefaultPreset = "llama";  // of every family, when none is asked for
 
-// One dial: tiny, small, base, large -> width and layers.
+// One dial: tiny, mini, small, medium, base or large -> width and layers.
 struct Size {
   const char* name;
   int64_t width, layers;

@@ -281,6 +281,10 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
   }
   for (const Job& job : c->all_jobs()) c->trials_.push_back(job.name);
   if (dry) return c;
+  if (!folder.empty() && fs::exists(folder) && !fs::is_empty(folder)) {
+    fail(ExitCode::usage, "compare: the folder '{}' is not empty; go on with --resume {}, or name another",
+         folder.string(), folder.string());
+  }
   if (k.sweep && k.swept.empty()) {
     k.swept = triarch::sweep(k.contenders, c->inputs(), jobs, sweeping);
     if (k.swept.empty()) return nullptr;
@@ -295,10 +299,6 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
   if (folder.empty()) {
     folder = new_folder("runs/compare-" + c->data_.name, "compare");
   } else {
-    if (fs::exists(folder) && !fs::is_empty(folder)) {
-      fail(ExitCode::usage, "compare: the folder '{}' is not empty; go on with --resume {}, or name another",
-           folder.string(), folder.string());
-    }
     fs::create_directories(folder, error);
     require(!error, "compare: could not make the folder '{}': {}", folder.string(), error.message());
   }
@@ -319,8 +319,11 @@ std::unique_ptr<Comparison> Comparison::open(const fs::path& folder) {
   load_yaml(folder / "config.yaml", config);
   const Tokenizer tokenizer = Tokenizer::load(folder / "tokenizer.bin");
   CompareData data = read_compare_data(config, &tokenizer);
-  require(data.hash == config.hash, "compare: the texts have changed since '{}' was begun; begin a new comparison",
-          folder.string());
+  require(
+      data.hash == config.hash,
+      "compare: the texts, questions or labels are not those that '{}' was begun with, or an earlier version began it; "
+      "begin a new comparison",
+      folder.string());
   std::unique_ptr<Comparison> c(new Comparison(std::move(config), std::move(data)));
   fill_stages(c->config_, c->data_);
   c->folder_ = folder;
@@ -333,16 +336,18 @@ bool Comparison::measure_serving() {
   // By one of the processes that share the comparison, when nothing else runs.
   const Part all[] = {{kServing, 1, 0}};
   return work_on_parts(folder_, all, 1,
-                       [&](size_t, const PartProgress&) {
+                       [&](size_t, const PartProgress& going) -> std::optional<std::string> {
                          ServingTable table;
                          for (const Contender& c : config_.contenders) {
+                           if (!going(double(table.contenders.size()) / double(config_.contenders.size()), 0))
+                             return std::nullopt;
                            const TrialInputs in = inputs();
                            Model model(model_of(c, in.preset, in.width, in.layers, in.vocabulary->size, in.context),
                                        in.precision, false);
                            model.parameters().initialise(1);
                            table.contenders.push_back(serving_cost(model, data_.tokenizer));
                          }
-                         return std::optional(to_json(table));
+                         return to_json(table);
                        },
                        {});
 }

@@ -43,12 +43,12 @@ struct CompareConfig {
   bool sweep = false;             // finds each contender's learning rates first
   std::vector<SweepPoint> swept;  // what was found
   // Multitask finetuning after pretraining, where there are tasks to train.
-  int64_t finetune_tokens = -1;            // -1: three for every eight of pretraining; 0: none
-  double finetune_rate = 0.6;              // its learning rates, as a share of pretraining's
-  double rehearsal = 0.1;                  // share of its documents that are texts as in pretraining
-  int64_t suffix_items = 400;              // held-out texts that the suffix loss is measured on
-  int64_t task_items = 200;                // questions of each kind under each prompt template; 0: none
-  int64_t asked_items = 0;                 // of them, that are asked; 0: all. Set where a budget is too short for all
+  int64_t finetune_tokens = -1;  // -1: three for every eight of pretraining; 0: none
+  double finetune_rate = 0.6;    // its learning rates, as a share of pretraining's
+  double rehearsal = 0.1;        // share of it that is text as in pretraining: of the world's documents, of own tokens
+  int64_t suffix_items = 400;    // held-out texts that the suffix loss is measured on
+  int64_t task_items = 200;      // questions of each kind under each prompt template; 0: none
+  int64_t asked_items = 0;       // of them, that are asked; 0: all. Set where a budget is too short for all
   Ranking ranking = Ranking::sum;          // how candidates of a question are compared
   std::vector<std::string> tasks;          // files of the user's own (evaluate/task_file.h)
   std::vector<std::string> minimal_pairs;  // folders (evaluate/minimal_pairs.h)
@@ -89,7 +89,7 @@ struct CompareConfig {
       "tokens of multitask finetuning, where there are tasks to train; -1: three for every eight of pretraining; 0: "
       "none");
     v("finetune_rate", finetune_rate, "learning rates of finetuning, as a share of pretraining's");
-    v("rehearsal", rehearsal, "share of finetuning's documents that are texts as in pretraining");
+    v("rehearsal", rehearsal, "share of finetuning that is text as in pretraining");
     v("task_items", task_items, "questions of each kind under each prompt template; 0: none");
     v("asked_items", asked_items, "of them, those that are asked; 0: all, or fewer where the budget is too short");
     v("ranking", ranking,

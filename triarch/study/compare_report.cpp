@@ -301,7 +301,7 @@ AdaptationReport adaptation_of(const AdaptationPlan& plan, const std::vector<std
   r.name = plan.name();
   r.from = plan.from.title();
   r.to = plan.to.title();
-  Estimate speedup;
+  std::vector<double> speedups;
   for (const std::optional<Adaptation>& a : results) {
     if (!a || !a->failure.empty()) continue;
     ++r.runs;
@@ -310,19 +310,13 @@ AdaptationReport adaptation_of(const AdaptationPlan& plan, const std::vector<std
     r.adapted_tokens += a->adapted_tokens;
     r.scratch_tokens += a->scratch_tokens;
     if (a->speedup) {
-      speedup.runs.push_back(*a->speedup);
+      speedups.push_back(*a->speedup);
     } else {
       ++r.at_once;
     }
   }
   for (double* x : {&r.target_loss, &r.adapted_tokens, &r.scratch_tokens}) *x /= double(std::max<int64_t>(1, r.runs));
-  const size_t n = speedup.runs.size();
-  for (int64_t i = 0; n > 0 && i < kResamples; ++i) {
-    double sum = 0;
-    for (size_t run : resampled_runs(i, n)) sum += speedup.runs[run];
-    speedup.resamples.push_back(sum / double(n));
-  }
-  if (n > 0) r.speedup.push_back(figure_of(speedup));
+  if (!speedups.empty()) r.speedup.push_back(figure_of(estimate_of(speedups)));
   return r;
 }
 

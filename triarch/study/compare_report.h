@@ -146,7 +146,7 @@ struct DifferenceReport {
     v("a", a, "a contender");
     v("b", b, "another");
     v("mean", mean, "the measure of a minus that of b");
-    v("low", low, "95 %: the wider of a bootstrap over seeds and items and Student's t over seeds");
+    v("low", low, "95 %: as far as a bootstrap over seeds and items or Student's t over seeds reaches");
     v("high", high, "95 %: as low");
     v("same_direction", same_direction, "every seed agrees");
     v("significant", significant, "claimed: the interval excludes 0 and every seed agrees");

@@ -244,6 +244,7 @@ Verdict cheapest(std::span<const std::vector<Reached>> targets) {
       }
     }
   }
+  // The causal decoder has to win every pair, each for itself; a rival only one of many.
   const std::vector<bool> shown = claimed(dearer);
   // Whether some entry of a target wins all of its pairs.
   const auto wins = [&](size_t target, bool causal) {
@@ -252,7 +253,7 @@ Verdict cheapest(std::span<const std::vector<Reached>> targets) {
       for (size_t i = 0; i < pairs.size(); ++i) {
         if (pairs[i].target != target || (causal ? pairs[i].causal : pairs[i].other) != e) continue;
         ++met;
-        won += shown[i] && (dearer[i].mean > 0) == causal;
+        won += causal ? dearer[i].above() : shown[i] && dearer[i].mean < 0;
       }
       if (met > 0 && met == won) return true;
     }
@@ -407,7 +408,9 @@ std::optional<StudyReport> cost_study(const CostOptions& o, const StudyWork& wor
       "under a prompt that the text knows): from chance, half and nine tenths of the way to the best.",
       "Ratios of operations are of logarithms, paired by seed, with 95 % intervals over seeds. Which family is "
       "cheapest is "
-      "judged with every rival, by Holm's correction over all of them at all targets."};
+      "judged with every rival; that one is cheaper than the causal decoder, by Holm's correction over all of them at "
+      "all "
+      "targets."};
   r.limits = {fmt::format("{:.0f} questions at each point: a target may be met by luck too early.", questions),
               "A target that few reach is dear for the others by an unknown amount: not reached within the budget says "
               "no more.",

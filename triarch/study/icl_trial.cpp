@@ -47,12 +47,6 @@ ModelSpec spec_of(Family family, const IclOptions& o, int64_t vocabulary) {
   return s;
 }
 
-OptimizerConfig optimizer_of(const IclOptions& o) {
-  OptimizerConfig c;
-  c.scale_rates(o.learning_rate);
-  return c;
-}
-
 // An answer and what led to it.
 struct Answer {
   bool right = false;
@@ -73,7 +67,8 @@ class IclTrial {
         family_(family),
         seed_(seed),
         places_(places_of(family)),
-        learner_(spec_of(family, o, world_.tokenizer().vocabulary()), Precision::float32(), optimizer_of(o)) {
+        learner_(spec_of(family, o, world_.tokenizer().vocabulary()), Precision::float32(),
+                 OptimizerConfig().scaled(o.learning_rate)) {
     learner_.model().parameters().initialise(seed);
   }
 

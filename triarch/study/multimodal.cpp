@@ -20,7 +20,10 @@ class Pupil {
  public:
   Pupil(const MultimodalTask& task, const MultimodalOptions& o, const MultimodalContender& c, double rate,
         uint64_t seed)
-      : task_(task), options_(o), blind_(c.blind), learner_(spec(task, o, c), Precision::float32(), optimizer(rate)) {
+      : task_(task),
+        options_(o),
+        blind_(c.blind),
+        learner_(spec(task, o, c), Precision::float32(), OptimizerConfig().scaled(rate)) {
     learner_.model().parameters().initialise(seed);
   }
 
@@ -95,11 +98,6 @@ class Pupil {
     s.features = task.features;
     s.max_positions = task.rows + kQuestion + task.answer_tokens;
     return s;
-  }
-  static OptimizerConfig optimizer(double rate) {
-    OptimizerConfig config;
-    config.scale_rates(rate);
-    return config;
   }
 
   const MultimodalTask& task_;

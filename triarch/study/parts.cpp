@@ -127,15 +127,15 @@ bool work_on_parts(const std::filesystem::path& folder, std::span<const Part> pa
         say(true);
       }
     });
-    if (stop_signal() != 0) return false;
     if (board.all_done()) return true;
+    if (stop_signal() != 0) return false;
     // Others have the rest: wait, and take over what they leave.
     const int64_t before = board.state(false).done;
     collect();
     if (board.state(false).done != before) say(true);
     if (board.all_done()) return true;
     queue.recover();
-    if (queue.waiting() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
 }
 

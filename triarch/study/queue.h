@@ -1,9 +1,10 @@
 // Work shared by threads, processes and machines through a folder, without a server or locks: a task is a file, and who
 // renames it has it (a rename happens once). A worker that dies leaves its claim; others take it back.
 //
-//   queue/NAME                  waits
-//   working/NAME@HOST-PROCESS.N is being worked on; touched now and then as a sign of life. N: two in one process
-//   differ results/NAME.json           is done
+//   queue/NAME                    waits
+//   working/NAME@HOST-PROCESS.N   is being worked on, by one of a process's queues; touched now and then as a sign of
+//                                 life
+//   results/NAME.json             is done
 #pragma once
 
 #include <filesystem>

@@ -14,13 +14,15 @@ constexpr Reason kReasons[] = {
     {"zero_shot", true,
      "after learning to predict text alone, a causal decoder answers tasks that it was never taught best",
      "Wang et al. 2022", "compare",
-     "a paired difference: supported if it is ahead of every other, contradicted if any is ahead of it (Holm)"},
+     "paired differences: supported if it is ahead of both the prefix decoder and the encoder-decoder, contradicted if "
+     "either is ahead of it (Holm)"},
     {"prediction", true, "of the same tokens, a causal decoder learns to predict text best", "Wang et al. 2022",
-     "compare", "a paired difference: supported if it is below every other, contradicted if any is below it (Holm)"},
+     "compare",
+     "paired differences, each for itself: supported if it is below every other, contradicted if any is below it"},
     {"one_stack", true, "one stack is simpler: fewer weights, and nothing is better with two", "Su 2023 and others",
      "compare",
-     "paired differences: supported if it has fewer weights and is ahead by every measure, contradicted if the "
-     "encoder-decoder is by any (Holm, over the pairs of each)"},
+     "paired differences, each for itself: supported if it has fewer weights and is ahead by every measure, "
+     "contradicted if the encoder-decoder is by any"},
     {"training_cost", true, "a causal decoder reaches a given quality with the fewest operations",
      "Wang et al. 2022; folklore", "cost",
      "paired ratios: supported if cheaper than every other at every target, contradicted if dearer than another at any "
@@ -152,9 +154,9 @@ Evidence one_stack(const CompareReport& r) {
     if (d.significant) (ahead > 0 ? better : worse).push_back(d.measure);
   }
   // That nothing is better with two is shown only where it is excluded by every measure.
-  if (ratio <= 1 || !better.empty()) {
+  if (!better.empty()) {
     e.verdict = Verdict::contradicted;
-  } else if (!all.empty() && worse.size() == all.size()) {
+  } else if (ratio > 1 && !all.empty() && worse.size() == all.size()) {
     e.verdict = Verdict::supported;
   }
   const auto by = [](const std::vector<std::string>& measures) {
@@ -224,9 +226,8 @@ StudyReport reasons_study(std::span<const Found> found) {
   for (const Found& f : found) r.method.push_back(fmt::format("{}: {} ({})", f.study, f.command, f.page));
   r.method.push_back(
       "Each verdict is made by its experiment, in the version that ran it, by the rule of the last table. A "
-      "difference is one only where its 95 % interval over seeds excludes 0 and every seed agrees; where any of "
-      "several "
-      "would do, by Holm's correction over them, too. Rules that are a count or a threshold say so.");
+      "difference is one only where its 95 % interval over seeds excludes 0 and every seed agrees, and by Holm's "
+      "correction over several, too, where the rule says so. Rules that are a count or a threshold say so.");
   r.limits = {
       "Small models, minutes of training, and a text for each experiment: a verdict says what is seen here, not what "
       "is "

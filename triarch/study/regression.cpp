@@ -30,12 +30,6 @@ ModelSpec spec_of(Family family, const RegressionOptions& o) {
   return s;
 }
 
-OptimizerConfig optimizer_of(const RegressionOptions& o) {
-  OptimizerConfig c;
-  c.scale_rates(o.learning_rate);
-  return c;
-}
-
 // Expected values of the questions of a task.
 std::vector<double> model_answers(Learner& learner, const RegressionTask& task, const Bins& bins) {
   Batch batch;
@@ -103,7 +97,7 @@ RegressionMethods regression_methods(const RegressionOptions& o) {
 
 std::optional<RegressionResult> regression_trial(Family family, uint64_t seed, const RegressionOptions& o,
                                                  const RegressionMethods& methods, const PartProgress& going) {
-  Learner learner(spec_of(family, o), Precision::float32(), optimizer_of(o));
+  Learner learner(spec_of(family, o), Precision::float32(), OptimizerConfig().scaled(o.learning_rate));
   learner.model().parameters().initialise(seed);
   RegressionResult r;
   r.family = family;

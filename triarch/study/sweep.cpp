@@ -31,6 +31,7 @@ std::vector<SweepPoint> sweep(std::vector<Contender>& contenders, const TrialInp
   size_t done = 0;
   std::atomic<bool> stopped = false;
   each_on_a_thread(jobs, int64_t(points.size()), [&](int64_t run) {
+    if (stopped) return;
     SweepPoint& point = points[size_t(run)];
     Contender c = contenders[size_t(run) / rates];
     c.rate = point.rate;
@@ -52,7 +53,9 @@ std::vector<SweepPoint> sweep(std::vector<Contender>& contenders, const TrialInp
       if (points[p].loss && (!best || *points[p].loss < *best->loss)) best = &points[p];
     }
     if (!best) {
-      fail(ExitCode::diverged, "compare: {} diverged at all learning rates of --sweep; try smaller ones",
+      fail(ExitCode::diverged,
+           "compare: {} diverged at all learning rates of --sweep; lower --optimizer.learning-rate and "
+           "--optimizer.muon-learning-rate",
            contenders[c].title());
     }
     contenders[c].rate = best->rate;

@@ -191,7 +191,7 @@ class Trial {
       }
     } catch (const Error& e) {
       if (e.code != ExitCode::diverged) throw;
-      const char* stage = !out_.finetuned.empty() ? " of finetuning" : out_.own_loss != 0 ? " of a head" : "";
+      const char* stage = !out_.finetuned.empty() ? " in finetuning" : out_.own_loss != 0 ? " in a head" : "";
       out_.failure = fmt::format("diverged{}: {}", stage, e.what());
     }
     return out_;
@@ -343,9 +343,7 @@ OptimizerConfig optimizer_of(const Contender& contender, const TrialInputs& in) 
   require(contender.rate > 0,
           "trial: expected the learning rates of {} to be decided (swept_rate), found a share of {}", contender.name,
           contender.rate);
-  OptimizerConfig optimizer = in.optimizer;
-  optimizer.scale_rates(contender.rate);
-  return optimizer;
+  return in.optimizer.scaled(contender.rate);
 }
 
 std::optional<TrialResult> run_trial(const Contender& contender, uint64_t seed, const TrialInputs& in,

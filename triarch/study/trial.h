@@ -95,7 +95,7 @@ struct Finetuned : TrialCounters {
 struct TrialResult : TrialCounters {
   std::string contender;
   uint64_t seed = 0;
-  std::string failure;  // empty, or why it has no result: "diverged at step 12"
+  std::string failure;  // empty, or why it has no result: "diverged: ..."
   int64_t parameters = 0;
   double peak_bytes = 0;              // weights, gradients, moments and activations
   double own_loss = 0;                // own objective, held out, nats per target

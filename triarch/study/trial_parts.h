@@ -31,7 +31,7 @@ std::optional<std::vector<TrialResult>> run_trials(const StudyWork& work, std::s
 
 // A contender's trials with all seeds, in their order.
 using Runs = std::vector<const TrialResult*>;
-// Why it has no figures, in words: "diverged at step 12 (seed 2)"; empty: it has them.
+// Why it has no figures, in words: "diverged: ... (seed 2)"; empty: it has them.
 std::string failure_of(const Runs& runs);
 
 // Of one figure of each run.

@@ -133,7 +133,7 @@ TrainConfig configure(const std::vector<std::string>& files, const std::vector<A
     config.model = read_spec(find_model(dials.init_from));
     check_dials(dials, config.model);
     // What has been learnt is moved by smaller steps.
-    config.optimizer.scale_rates(0.2);
+    config.optimizer = config.optimizer.scaled(0.2);
     config.size.clear();
     apply(config);
     return config;
@@ -146,7 +146,7 @@ TrainConfig configure(const std::vector<std::string>& files, const std::vector<A
   // less.
   const double narrow = std::min(1.0, std::sqrt(128.0 / double(width)));
   config.optimizer.learning_rate = (dials.optimizer.kind == OptimizerKind::adamw ? 3e-3 : 5e-3) * narrow;
-  const std::string preset_name = dials.model.preset.empty() ? default_preset(dials.model.family) : dials.model.preset;
+  const std::string preset_name = dials.model.preset.empty() ? kDefaultPreset : dials.model.preset;
   config.model = preset(preset_name, dials.model.family, width, layers);
   apply(config);
   return config;

@@ -118,7 +118,7 @@ struct TrainConfig {
   int64_t logging_steps = 0;  // 0: about 50 lines per run
   int64_t eval_steps = 0;     // 0: about 10 per run
   int64_t eval_rows = 32768;  // rows of the validation text that are looked at while training
-  int64_t save_steps = 0;     // 0: about 5 per run; also at its end and best evaluation
+  int64_t save_steps = 0;     // 0: about 5 per run; also at its end
   int64_t save_total_limit = 2;
   int64_t sample_steps = 0;  // 0: with every second evaluation and at the end; negative: never
 
@@ -150,7 +150,7 @@ struct TrainConfig {
     v("logging_steps", logging_steps, "steps between log lines; 0: about 50 lines per run");
     v("eval_steps", eval_steps, "steps between evaluations; 0: about 10 per run");
     v("eval_rows", eval_rows, "rows of validation text per evaluation while training; the last takes all");
-    v("save_steps", save_steps, "steps between checkpoints; 0: about 5 per run; also at its end and best evaluation");
+    v("save_steps", save_steps, "steps between checkpoints; 0: about 5 per run; also at its end");
     v("save_total_limit", save_total_limit, "newest checkpoints kept, beside the best; 0: all");
     v("sample_steps", sample_steps,
       "steps between samples; 0: with every second evaluation; and at the end; negative: never");

@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <map>
 
-#include "triarch/base/clock.h"
 #include "triarch/base/error.h"
 #include "triarch/data/labels.h"
 #include "triarch/text/words.h"
@@ -160,9 +159,7 @@ RunData prepare_data(Corpus corpus, const DataConfig& config, uint64_t seed, Obj
           kSmallestText, data.bytes);
   Split split = split_corpus(std::move(corpus), {config.validation, seed});
   data.split = split.summary;
-  Stopwatch watch;
   data.tokenizer = known ? *known : tokenizer_for(config, split.train);
-  data.tokenizer_seconds = known ? 0 : watch.seconds();
   data.vocabulary = std::make_shared<Vocabulary>(vocabulary_of(data.tokenizer));
   data.train = tokenize(split.train, data.tokenizer);
   data.validation = tokenize(split.validation, data.tokenizer);

@@ -26,7 +26,6 @@ struct RunData {
   std::string name;   // "emma", "emma+2": for folders and titles
   int64_t bytes = 0;
   std::vector<std::string> skipped;  // files of other kinds in the given folders
-  double tokenizer_seconds = 0;      // spent on training it
 
   // Classification and tagging: the names of the classes or tags, and what each document or token has.
   std::vector<std::string> labels;

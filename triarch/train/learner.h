@@ -21,7 +21,6 @@ struct Tally {
   double flops = 0;
   double gradient_norm = 0;
 
-  double mean_loss() const { return weight > 0 ? loss / weight : 0; }
   double mean_nll() const { return weight > 0 ? nll / weight : 0; }
   // Bits per byte of the predicted text; 0 where the targets are no text.
   double bits_per_byte() const { return bytes > 0 ? nll / bytes / 0.6931471805599453 : 0; }
@@ -66,7 +65,6 @@ class Learner {
   Model& model() { return model_; }
   Optimizer& optimizer() { return optimizer_; }
   Arena& arena() { return arena_; }
-  const LossConfig& loss_config() const { return loss_; }
 
  private:
   Tally run(std::span<const Batch> batches, bool dry);

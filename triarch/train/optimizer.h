@@ -23,10 +23,12 @@ struct OptimizerConfig {
 
   // Usage error for what is outside its range.
   void check() const;
-  // Both learning rates, times a share.
-  void scale_rates(double share) {
-    learning_rate *= share;
-    muon_learning_rate *= share;
+  // With both learning rates times a share.
+  OptimizerConfig scaled(double share) const {
+    OptimizerConfig c = *this;
+    c.learning_rate *= share;
+    c.muon_learning_rate *= share;
+    return c;
   }
 
   template <class V>

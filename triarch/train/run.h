@@ -62,7 +62,7 @@ struct RunCounters {
     v("flops", flops, "floating-point operations executed");
     v("seconds", seconds, "wall time in steps");
     v("last_validation", last_validation, "last held-out loss, nats per target");
-    v("best_step", best_step, "step of the lowest held-out loss of this phase");
+    v("best_step", best_step, "step of the checkpoint with the lowest held-out loss of this phase");
     v("best_validation", best_validation, "that loss");
     v("truncated", truncated, "examples cut because they were longer than the context");
   }
@@ -158,7 +158,7 @@ class Run {
   size_t plan_phases();
   std::string set_aside();
   void after_step(const RunEvents& events, bool stop);
-  bool evaluate_and_tell(const RunEvents& events, bool last);
+  void evaluate_and_tell(const RunEvents& events, bool saves, bool last);
   void save(const RunEvents& events);
   [[noreturn]] void diverged(const std::string& what, int64_t good_step) const;
   void log(double learning_rate);

@@ -201,7 +201,7 @@ Run::Run(const fs::path& checkpoint_path, TrainConfig config, RunData data)
 void Run::make_learner() {
   const Precision precision = triarch::resolve(config_.precision);
   refuse_without_memory(Learner::least_state_bytes(config_.model, precision), "weights, gradients and moments",
-                        "a smaller --size");
+                        "a smaller model");
   learner_ = std::make_unique<Learner>(config_.model, precision, config_.optimizer, config_.loss);
   learner_->model().recompute = config_.recompute;
 }
@@ -281,9 +281,10 @@ RunPlan Run::plan(bool timed) {
   p.peak_bytes = double(activations + state);
   step_flops = step_flops * double(config_.accumulation) + learner_->optimizer().flops();
   // The state is there already.
-  refuse_without_memory(
-      double(activations), "activations of a step",
-      fmt::format("--batch-rows {} or a smaller --size", std::max(config_.context, config_.batch_rows / 2)));
+  refuse_without_memory(double(activations), "activations of a step",
+                        config_.recompute ? fmt::format("a new run with --batch-rows {} or a smaller --size",
+                                                        std::max(config_.context, config_.batch_rows / 2))
+                                          : "--recompute");
 
   BudgetConfig& b = config_.budget;
   const auto steps_for = [&](double steps) { b.steps = counters_.step + std::max<int64_t>(1, std::llround(steps)); };
@@ -295,7 +296,7 @@ RunPlan Run::plan(bool timed) {
     const double available = double(available_memory());
     if (available <= 0 || p.peak_bytes < available) {
       const Precision precision = learner_->model().parameters().precision();
-      copy = std::make_unique<Learner>(config_.model, precision, config_.optimizer, config_.loss);
+      copy = std::make_unique<Learner>(learner_->model().spec(), precision, config_.optimizer, config_.loss);
       copy->model().recompute = config_.recompute;
       copy->model().parameters().initialise(config_.seed);
     }
@@ -326,7 +327,7 @@ RunPlan Run::plan(bool timed) {
   p.seconds = double(p.steps - counters_.step) * step_seconds;
   if (config_.logging_steps <= 0) config_.logging_steps = std::max<int64_t>(1, p.steps / 50);
   if (config_.eval_steps <= 0) config_.eval_steps = std::max<int64_t>(1, p.steps / 10);
-  if (config_.save_steps <= 0) config_.save_steps = std::max<int64_t>(1, p.steps / 5);
+  if (config_.save_steps <= 0) config_.save_steps = 2 * config_.eval_steps;  // each with an evaluation
   if (config_.sample_steps == 0) config_.sample_steps = 2 * config_.eval_steps;
   plan_ = p;
   return p;
@@ -375,6 +376,8 @@ std::string Run::begin() {
   if (record_ && record_->files) return "";
   if (record_) {
     const std::string remark = set_aside();
+    const auto kept = list_checkpoints(folder_);
+    if (std::ranges::find(kept, counters_.best_step, &CheckpointPlace::step) == kept.end()) counters_.best_step = 0;
     record_->files = std::make_unique<RunRecord>(folder_, *record_->position);
     return remark;
   }
@@ -463,7 +466,7 @@ void Run::after_step(const RunEvents& events, bool stop) {
   const bool evaluates = due(config_.eval_steps) || last;
   const bool samples =
       events.sample && config_.sample_steps > 0 && ((due(config_.sample_steps) && share() < kLastSamples) || last);
-  bool saves = due(config_.save_steps) || last;
+  const bool saves = due(config_.save_steps) || last;
   if (!evaluates && !samples && !saves && !stop) return;
   // Only the next step's loss would show it, and a checkpoint has to be good.
   if (!finite(learner_->model().parameters())) {
@@ -476,7 +479,7 @@ void Run::after_step(const RunEvents& events, bool stop) {
   // First what a kill would lose: an evaluation of all the text may take long, and who stops a run waits for it.
   if (last || stop) save(events);
   if (last || !stop) {
-    if (evaluates && evaluate_and_tell(events, last)) saves = true;
+    if (evaluates) evaluate_and_tell(events, saves, last);
     if (samples) {
       const std::string text = events.sample(learner_->model());
       record_->files->text(counters_.step, "sample", text);
@@ -488,8 +491,7 @@ void Run::after_step(const RunEvents& events, bool stop) {
   if (events.going_on) events.going_on();
 }
 
-// True if no evaluation of this phase was better.
-bool Run::evaluate_and_tell(const RunEvents& events, bool last) {
+void Run::evaluate_and_tell(const RunEvents& events, bool saves, bool last) {
   const Evaluation e = evaluate_now(last);
   const double loss = e.tally.mean_nll();
   if (!std::isfinite(loss)) {
@@ -501,8 +503,7 @@ bool Run::evaluate_and_tell(const RunEvents& events, bool last) {
   // The last one sees all of the text; it is compared by the part that the others saw.
   const bool part = last && config_.eval_rows > 0 && e.tally.rows > config_.eval_rows;
   const double compared = part ? evaluate_now(false).tally.mean_nll() : loss;
-  const bool best = counters_.best_step == 0 || compared < counters_.best_validation;
-  if (best) {
+  if (saves && (counters_.best_step == 0 || compared < counters_.best_validation)) {
     counters_.best_step = counters_.step;
     counters_.best_validation = compared;
   }
@@ -512,7 +513,6 @@ bool Run::evaluate_and_tell(const RunEvents& events, bool last) {
                                        {"eval_majority", e.majority},
                                        {"val/bpb", e.tally.bits_per_byte()}});
   if (events.evaluated) events.evaluated(counters_, e, last);
-  return best;
 }
 
 void Run::log(double learning_rate) {
