@@ -109,8 +109,10 @@ ExitCode by_beams(const GenerateFlags& o, const Loaded& m, Session& session, std
   beams.vocabulary = m.tokenizer.vocabulary();
   beams.adjust = requests.front().adjust;  // which depends on the manner alone
   if (!stops.empty()) {
-    beams.stops = [&](std::span<const int32_t> ids) {
-      const std::string text = answer_text(m.tokenizer, ids);
+    // What it ended before was looked at: only the last tokens can complete a stop, and each has a byte at least.
+    const size_t longest = std::ranges::max(stops, {}, &std::string::size).size() + 1;
+    beams.stops = [&, longest](std::span<const int32_t> ids) {
+      const std::string text = answer_text(m.tokenizer, ids.last(std::min(ids.size(), longest)));
       return stop_in(text, stops) < text.size();
     };
   }

@@ -36,6 +36,13 @@ TEST_F(Answer, BestTiesAndWorse) {
             "To understand: take the b, 0.210 of 1 (95 % 0.185 to 0.235), significantly better than the a (0.510).");
 }
 
+TEST_F(Answer, IntervalsStayWithinWhatAFigureCanBe) {
+  report_.seeds = 3;
+  add("a", {0.98, 0.99, 1.00});
+  rank(report_, {"understand", "score", false}, estimates_, {" of 1", 3, {0, 1}});
+  EXPECT_NE(report_.uses.back().answer.find("to 1.000)"), std::string::npos) << report_.uses.back().answer;
+}
+
 // c is not told apart from a, whose seeds vary, but is worse than b, which is not told apart from a either.
 TEST_F(Answer, WorseThanOneOfTheBest) {
   add("a", {0.30, 0.10, 0.29});

@@ -189,14 +189,14 @@ Estimate estimate_of(std::span<const double> by_run) {
   return estimate(m);
 }
 
-Figure figure_of(const Estimate& e) {
+Figure figure_of(const Estimate& e, Interval range) {
   Figure f;
   f.seeds = e.runs;
   f.mean = e.mean();
   f.sd = standard_deviation(e.runs);
   const Interval interval = e.interval();
-  f.low = interval.low;
-  f.high = interval.high;
+  f.low = std::clamp(interval.low, range.low, range.high);
+  f.high = std::clamp(interval.high, range.low, range.high);
   return f;
 }
 

@@ -8,6 +8,7 @@
 // paired: the same runs and items for both sides.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -90,7 +91,9 @@ struct Figure {
     v("seeds", seeds, "of each seed");
   }
 };
-Figure figure_of(const Estimate& estimate);
+constexpr Interval kAnywhere = {-HUGE_VAL, HUGE_VAL};
+// `range`: what the figure can be, to which its interval is cut. (Student's t knows of no range.)
+Figure figure_of(const Estimate& estimate, Interval range = kAnywhere);
 
 // Of a - b: the same runs (by seed) and items on both sides.
 struct Difference {

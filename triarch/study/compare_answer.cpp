@@ -74,7 +74,7 @@ void rank(CompareReport& r, MeasureReport use, const std::vector<Estimate>& esti
       worse.push_back(*above == best ? named : fmt::format("{} than the {}", named, r.contenders[*above].label));
     }
   }
-  const Figure f = figure_of(estimates[best]);
+  const Figure f = figure_of(estimates[best], unit.range);
   const ContenderReport& first = r.contenders[best];
   const std::string figures =
       fmt::format("{:.{}f}{} (95 % {:.{}f} to {:.{}f})", f.mean, digits, unit.name, f.low, digits, f.high, digits);

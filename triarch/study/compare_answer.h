@@ -19,6 +19,7 @@ struct Guess {
 struct Unit {
   std::string name;
   int digits = 3;
+  Interval range = kAnywhere;  // what it can be
 };
 
 // Adds to r the differences of every two contenders, each claimed for itself, and the answer for it. `estimates` are

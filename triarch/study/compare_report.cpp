@@ -181,6 +181,9 @@ std::string title_of_group(const std::string& name) {
   return titles.at(name);
 }
 
+// What figures can be.
+constexpr Interval kShare = {0, 1}, kPercent = {0, 100}, kPositive = {0, HUGE_VAL}, kScore = {-HUGE_VAL, 1};
+
 // What one contender measured in all seeds, stage by stage.
 struct Measured {
   std::vector<Estimate> suffix;  // [stages]; no runs: it does not generate
@@ -291,7 +294,7 @@ Estimate add_heads(const std::vector<HeadTask>& tasks, bool tagging, const std::
     }
     if (right.empty()) return {};
     all.push_back(estimate(marks_of(right, tagging)));
-    c.heads.push_back({t.name, t.title, t.majority, figure_of(all.back())});
+    c.heads.push_back({t.name, t.title, t.majority, figure_of(all.back(), kShare)});
   }
   return mean_of(all);
 }
@@ -316,7 +319,7 @@ AdaptationReport adaptation_of(const AdaptationPlan& plan, const std::vector<std
     }
   }
   for (double* x : {&r.target_loss, &r.adapted_tokens, &r.scratch_tokens}) *x /= double(std::max<int64_t>(1, r.runs));
-  if (!speedups.empty()) r.speedup.push_back(figure_of(estimate_of(speedups)));
+  if (!speedups.empty()) r.speedup.push_back(figure_of(estimate_of(speedups), kPositive));
   return r;
 }
 
@@ -390,8 +393,8 @@ CompareReport report_of(const Comparison& comparison) {
         c.exact_match += token_overlap(o, data.references).exact_match / double(outputs.size());
       }
       m.bleu = corpus_estimate<BleuCounts>(outputs, data.references, bleu_counts);
-      c.bleu.push_back(figure_of(m.bleu));
-      c.chrf.push_back(figure_of(corpus_estimate<ChrfCounts>(outputs, data.references, chrf_counts)));
+      c.bleu.push_back(figure_of(m.bleu, kPercent));
+      c.chrf.push_back(figure_of(corpus_estimate<ChrfCounts>(outputs, data.references, chrf_counts), kPercent));
     }
     // Before finetuning a model has met only the prompts of its text.
     pretrained.answers().shown = [](const ChoiceTask& t) { return t.seen && t.shots == 0; };
@@ -401,7 +404,7 @@ CompareReport report_of(const Comparison& comparison) {
       StageReport s = stage->report();
       m.suffix.push_back(stage->suffix());
       if (!m.suffix.back().runs.empty()) {
-        s.suffix.push_back(figure_of(m.suffix.back()));
+        s.suffix.push_back(figure_of(m.suffix.back(), kPositive));
         if (r.suffix_bytes > 0) {
           s.suffix_bits_per_byte = s.suffix.front().mean * r.suffix_tokens / r.suffix_bytes / std::numbers::ln2;
         }
@@ -424,7 +427,7 @@ CompareReport report_of(const Comparison& comparison) {
         s.above = of_stage.above;
         s.tasks = of_stage.tasks;
         for (size_t g = 0; g < groups.size(); ++g) {
-          s.scores.push_back({groups[g].name, figure_of(of_stage.groups[g])});
+          s.scores.push_back({groups[g].name, figure_of(of_stage.groups[g], kScore)});
         }
       }
     }
@@ -433,11 +436,12 @@ CompareReport report_of(const Comparison& comparison) {
   for (size_t i = 0; i < measured.size(); ++i) {
     if (!measured[i].suffix.empty()) estimates[i] = measured[i].suffix.front();
   }
-  rank(r, {"generate", "suffix loss after pretraining, nats per token", true}, estimates, {" nats per token"});
+  rank(r, {"generate", "suffix loss after pretraining, nats per token", true}, estimates,
+       {" nats per token", 3, kPositive});
   if (!data.references.empty()) {
     for (size_t i = 0; i < measured.size(); ++i) estimates[i] = measured[i].bleu;
     rank(r, {"transform", fmt::format("BLEU of {} held-out outputs", data.references.size()), false}, estimates,
-         {" BLEU", 1});
+         {" BLEU", 1, kPercent});
   }
   const char* last = data.instruction_tokens > 0 ? "after finetuning" : "after pretraining";
   for (const char* use : {"understand", "transform", "judge"}) {
@@ -446,7 +450,7 @@ CompareReport report_of(const Comparison& comparison) {
     for (size_t i = 0; i < measured.size(); ++i) {
       estimates[i] = measured[i].tasks.empty() ? Estimate{} : measured[i].tasks.back()[size_t(group - groups.begin())];
     }
-    rank(r, {use, fmt::format("score {} on {}", last, title_of_group(use)), false}, estimates, {" of 1"});
+    rank(r, {use, fmt::format("score {} on {}", last, title_of_group(use)), false}, estimates, {" of 1", 3, kScore});
   }
   for (const bool tagging : {false, true}) {
     if (std::ranges::find(data.heads, tagging, &HeadTask::tagging) == data.heads.end()) continue;
@@ -460,7 +464,8 @@ CompareReport report_of(const Comparison& comparison) {
          {tagging ? "tag" : "classify",
           fmt::format("accuracy of heads finetuned on {}", tagging ? "a tag for each word" : "a class for each text"),
           false},
-         estimates, {" of 1"}, {majority, fmt::format("always saying the most frequent label ({:.3f})", majority)});
+         estimates, {" of 1", 3, kShare},
+         {majority, fmt::format("always saying the most frequent label ({:.3f})", majority)});
   }
   for (const AdaptationPlan& plan : k.adaptations) {
     const std::vector<std::optional<Adaptation>> results = comparison.results(plan);
