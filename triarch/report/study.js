@@ -5,9 +5,11 @@
   const variable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const colour = (i) => variable("--c" + (i % 8));
   let charts = [];
-  const number = (v) => Math.abs(v) >= 1e6 ? (+v).toExponential(1).replace(".0e", "e").replace("e+", "e") : String(+(+v).toPrecision(3));
-  // On a logarithmic axis 1, 2 and 5 of each power of ten.
-  const decade = (v) => ["1", "2", "5"].includes(String(+(v / 10 ** Math.floor(Math.log10(v) + 1e-9)).toFixed(6)))
+  const digits = (v) => String(+(+v).toPrecision(3));
+  const number = (v) => Math.abs(v) >= 1e9 ? (+v).toExponential(1).replace(".0e", "e").replace("e+", "e")
+    : Math.abs(v) >= 1e6 ? digits(v / 1e6) + "M" : Math.abs(v) >= 1e4 ? digits(v / 1e3) + "k" : digits(v);
+  // On a logarithmic axis 1, 2, 3 and 5 of each power of ten.
+  const decade = (v) => ["1", "2", "3", "5"].includes(String(+(v / 10 ** Math.floor(Math.log10(v) + 1e-9)).toFixed(6)))
     ? number(v) : "";
   // A line with its band, whose two edges are lines of no width and no name.
   const datasets = (s, place) => {
@@ -28,6 +30,11 @@
     Chart.defaults.borderColor = variable("--line");
     Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
     const ends = (c) => ["min", "max"].map((f) => Math[f](...c.series.flatMap((s) => s.x)));
+    // To one digit, outwards.
+    const reach = (c) => [["min", "floor"], ["max", "ceil"]].map(([f, round]) => {
+      const y = Math[f](...c.series.flatMap((s) => s.y)), unit = 10 ** Math.floor(Math.log10(y));
+      return +(Math[round](y / unit) * unit).toPrecision(3);
+    });
     charts = study.charts.map((c, n) => new Chart(document.getElementById("chart-" + n), {
       type: "line",
       data: { datasets: [...c.series.flatMap(datasets), ...(c.levels || []).map((l) => level(l, ends(c)))] },
@@ -37,8 +44,10 @@
           x: { type: c.log_x ? "logarithmic" : "linear", title: { display: true, text: c.x },
                min: ends(c)[0], max: ends(c)[1],
                ticks: { callback: c.log_x ? decade : number, maxRotation: 0, autoSkipPadding: 16,
-                        stepSize: !c.log_x && c.series.every((s) => s.x.every(Number.isInteger)) ? 1 : undefined } },
-          y: { title: { display: true, text: c.y }, ticks: { callback: number } },
+                        stepSize: !c.log_x && ends(c)[1] - ends(c)[0] < 50 &&
+                          c.series.every((s) => s.x.every(Number.isInteger)) ? 1 : undefined } },
+          y: { type: c.log_y ? "logarithmic" : "linear", title: { display: true, text: c.y },
+               ...(c.log_y ? { min: reach(c)[0], max: reach(c)[1] } : {}), ticks: { callback: c.log_y ? decade : number } },
         },
         plugins: { legend: { position: "bottom", labels: { usePointStyle: true, boxHeight: 7,
                                                            filter: (item) => item.text !== undefined } },

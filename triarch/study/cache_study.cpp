@@ -141,8 +141,8 @@ std::optional<StudyReport> cache_study(const CacheOptions& o) {
                   thread_count(), thread_count() == 1 ? "" : "s", kernels::name_of(kernels::active_isa())),
       {"family", "context", "ms with cache", "ms without", "times", "MFLOP", "MFLOP by formula", "keys kept"},
       {}};
-  StudyChart with{"Milliseconds for a token more, with the cache", "tokens of context", "ms", true};
-  StudyChart without{"The same without: everything is read again", "tokens of context", "ms", true};
+  StudyChart with{"Milliseconds for a token more, with the cache", "tokens of context", "ms", true, true};
+  StudyChart without{"The same without: everything is read again", "tokens of context", "ms", true, true};
   StudyTable turns{
       fmt::format("A conversation of K = {} turns, u = {} tokens said and a = {} answered in each", o.turns, o.user,
                   o.answer),

@@ -77,7 +77,7 @@ class Findings {
   void group(const Group& g) {
     StudyTable table{
         fmt::format("{}, {}", g.title, g.unit), {"input sees", "loss", "sd", "minus both sides", "95 %", "shown"}, {}};
-    StudyChart chart{g.title, "tokens seen", g.unit};
+    StudyChart chart{g.title, "tokens seen", g.unit, false, true};
     const bool generates = contenders_.at(g.contenders[0]).family != Family::encoder;
     std::optional<Estimate> first;
     std::string sentence;
@@ -137,7 +137,7 @@ class Findings {
         common = std::max(common, lowest);
       }
     }
-    StudyChart chart{"Blanks or words: suffix loss by tokens seen", "tokens seen", "nats per token"};
+    StudyChart chart{"Blanks or words: suffix loss by tokens seen", "tokens seen", "nats per token", false, true};
     for (const char* c : kSpoiling) {
       for (int64_t part : kBudgetParts) {
         const Runs& runs = runs_.at({c, part});

@@ -165,7 +165,7 @@ StudyTable by_kind(const Results& r) {
 
 StudyChart curves_of(const Results& r) {
   StudyChart chart{"Held-out loss while learning, nats per token, mean over seeds", "rows and tokens seen",
-                   "nats per token"};
+                   "nats per token", false, true};
   for (size_t c = 0; c < kContenders; ++c) {
     StudySeries line;
     line.label = kMultimodal[c].title;

@@ -57,7 +57,7 @@ struct StudyLevel {
 
 struct StudyChart {
   std::string title, x, y;
-  bool log_x = false;
+  bool log_x = false, log_y = false;
   std::vector<StudySeries> series = {};
   std::vector<StudyLevel> levels = {};
 
@@ -67,6 +67,7 @@ struct StudyChart {
     v("x", x, "name of the axis");
     v("y", y, "name of the axis");
     v("log_x", log_x, "logarithmic");
+    v("log_y", log_y, "logarithmic");
     v("series", series, "lines");
     v("levels", levels, "lines across");
   }
