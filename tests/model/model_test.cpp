@@ -45,6 +45,30 @@ TEST(Parameters, StartAlikeOnAnyNumberOfThreads) {
   EXPECT_EQ(values[0], values[1]);
 }
 
+TEST(ModelSpec, SizesBeyondAnyModelAreRefused) {
+  // Such numbers once overflowed, or kept the plan of a run counting for minutes.
+  const ModelSpec good = cases().front().spec;
+  good.check();
+  const auto refused = [&](auto change) {
+    ModelSpec spec = good;
+    change(spec);
+    try {
+      spec.check();
+    } catch (const Error& e) {
+      return e.code == ExitCode::usage;
+    }
+    return false;
+  };
+  constexpr int64_t huge = int64_t(1) << 40;
+  EXPECT_TRUE(refused([](ModelSpec& s) { (s.has_decoder() ? s.decoder : s.encoder).layers = 100'000; }));
+  EXPECT_TRUE(refused([](ModelSpec& s) { s.vocabulary = huge; }));
+  EXPECT_TRUE(refused([](ModelSpec& s) { s.width = huge; }));
+  EXPECT_TRUE(refused([](ModelSpec& s) { s.heads = s.kv_heads = s.head_dim = 1 << 16; }));
+  EXPECT_TRUE(refused([](ModelSpec& s) { s.mlp_width = huge; }));
+  EXPECT_TRUE(refused([](ModelSpec& s) { s.max_positions = huge; }));
+  EXPECT_THROW(preset("llama", Family::causal, huge, 2), Error);
+}
+
 class EveryCase : public ::testing::TestWithParam<Case> {};
 
 TEST_P(EveryCase, GradientsMatchDifferences) {

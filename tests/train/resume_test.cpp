@@ -243,9 +243,7 @@ TEST_F(ResumeTest, MemoryIsAskedForBeforeItIsTaken) {
         const Parameters& w = learner.model().parameters();
         const double copies = double(4 * size_of(precision.stream)) + (precision.operand == DType::bf16 ? 2 : 0);
         const double state = double(w.flat_size()) * copies;
-        const double least = Learner::least_state_bytes(spec, precision);
-        EXPECT_LE(least, state) << name << " " << enum_name(family);
-        EXPECT_GE(least, 0.85 * state) << name << " " << enum_name(family);
+        EXPECT_EQ(Learner::state_bytes(spec, precision), state) << name << " " << enum_name(family);
       }
     }
   }

@@ -40,7 +40,7 @@ struct Builder {
 
 }  // namespace
 
-Model::Model(const ModelSpec& spec, Precision precision, bool with_gradients) : spec_(spec), parameters_(precision) {
+Model::Model(const ModelSpec& spec, Precision precision) : spec_(spec), parameters_(precision) {
   spec_.check();
   const Builder b{spec_, parameters_};
   embedding_ = &b.table("embedding.weight", spec_.vocabulary);
@@ -65,10 +65,18 @@ Model::Model(const ModelSpec& spec, Precision precision, bool with_gradients) : 
     classes_ = b.linear("classes", spec_.classes, spec_.width, true);
   }
   if (spec_.tags > 0) tags_ = b.linear("tags", spec_.tags, spec_.width, true);
+}
+
+Model::Model(const ModelSpec& spec, Precision precision, bool with_gradients) : Model(spec, precision) {
   if (spec_.position == PositionKind::sinusoidal)
     sinusoid_table64_ = position_sinusoid(spec_.max_positions, spec_.width);
   sinusoid_table_.assign(sinusoid_table64_.begin(), sinusoid_table64_.end());
   parameters_.allocate(with_gradients);
+}
+
+Model::Size Model::measure(const ModelSpec& spec) {
+  const Model model(spec, Precision::float32());
+  return {model.parameters_.count(), model.parameters_.flat_size()};
 }
 
 Stack Model::build_stack(const StackSpec& stack_spec, const std::string& name, bool cross, const Stack* shared) {

@@ -24,6 +24,12 @@ class Model {
  public:
   // Weights are zero until initialise() or a checkpoint fills them.
   Model(const ModelSpec& spec, Precision precision, bool with_gradients);
+  // What such a model has, without taking its memory.
+  struct Size {
+    int64_t parameters = 0;
+    int64_t flat = 0;  // Parameters::flat_size
+  };
+  static Size measure(const ModelSpec& spec);
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
@@ -67,6 +73,8 @@ class Model {
   Var pool(Context& ctx, const Var& hidden, const Rows& rows, Pooling pooling) const;
 
  private:
+  // All but the memory.
+  Model(const ModelSpec& spec, Precision precision);
   Stack build_stack(const StackSpec& spec, const std::string& name, bool cross, const Stack* shared);
   std::shared_ptr<StackPass> pass_of(Context& ctx, const Stack& stack, const Rows& rows, Cache* cache) const;
   Var run(Context& ctx, const Stack& stack, const std::shared_ptr<StackPass>& pass) const;

@@ -21,11 +21,15 @@ uint64_t hash_name(const std::string& name) {  // FNV-1a
 
 }  // namespace
 
+Tensor Parameter::part_of(const Tensor& flat) const {
+  return Tensor(static_cast<char*>(flat.raw()) + offset * size_of(flat.dtype()), flat.dtype(), rows, cols);
+}
+
 Parameter& Parameters::add(std::string name, int64_t rows, int64_t cols, ParameterKind kind, double init_std,
                            double init_mean) {
   require(values_.empty(), "parameters: '{}' is added after allocation", name);
-  require(find(name) == nullptr, "parameters: '{}' exists already", name);
   Parameter& p = list_.emplace_back();
+  require(by_name_.emplace(name, &p).second, "parameters: '{}' exists already", name);
   p.name = std::move(name);
   p.rows = rows;
   p.cols = cols;
@@ -65,13 +69,10 @@ void Parameters::allocate(bool with_gradients) {
   values_ = zeros(precision_.stream);
   operands_ = precision_.operand == precision_.stream ? values_ : zeros(precision_.operand);
   if (with_gradients) gradients_ = zeros(precision_.stream);
-  const auto view = [](const Tensor& flat, const Parameter& p) {
-    return Tensor(static_cast<char*>(flat.raw()) + p.offset * size_of(flat.dtype()), flat.dtype(), p.rows, p.cols);
-  };
   for (Parameter& p : list_) {
-    p.value = view(values_, p);
-    p.operand = view(operands_, p);
-    if (with_gradients) p.gradient.value = view(gradients_, p);
+    p.value = p.part_of(values_);
+    p.operand = p.part_of(operands_);
+    if (with_gradients) p.gradient.value = p.part_of(gradients_);
   }
 }
 
@@ -112,10 +113,8 @@ void Parameters::write(Parameter& p, const std::function<void(const Tensor& to)>
 }
 
 Parameter* Parameters::find(const std::string& name) {
-  for (Parameter& p : list_) {
-    if (p.name == name) return &p;
-  }
-  return nullptr;
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : found->second;
 }
 
 int64_t Parameters::count() const {

@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "triarch/autograd/tape.h"
@@ -31,6 +32,8 @@ struct Parameter {
   Gradient gradient;   // in the stream's type, over the flat gradient buffer
 
   int64_t count() const { return rows * cols; }
+  // Its part of a flat buffer.
+  Tensor part_of(const Tensor& flat) const;
 };
 
 class Parameters {
@@ -76,6 +79,7 @@ class Parameters {
   Precision precision_;
   Arena arena_;  // before the tensors, which it must outlive
   std::deque<Parameter> list_;
+  std::unordered_map<std::string, Parameter*> by_name_;
   int64_t flat_size_ = 0;
   Tensor values_, gradients_, operands_;
 };

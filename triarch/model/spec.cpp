@@ -6,6 +6,11 @@
 #include "triarch/base/human.h"
 
 namespace triarch {
+namespace {
+
+constexpr int64_t kMostRows = int64_t(1) << 31, kMostWidth = 1 << 17, kMostInner = 1 << 20, kMostLayers = 10000;
+
+}  // namespace
 
 Layout layout_of(Family family) {
   switch (family) {
@@ -28,22 +33,30 @@ double ModelSpec::score_scale() const {
 
 void ModelSpec::check() const {
   const auto wrong = [](const char* key, const std::string& what) { fail(ExitCode::usage, "model.{}: {}", key, what); };
-  if (vocabulary < 1) wrong("vocabulary", fmt::format("expected at least 1 token, found {}", vocabulary));
-  if (width < 1) wrong("width", fmt::format("expected at least 1, found {}", width));
-  if (heads < 1) wrong("heads", fmt::format("expected at least 1, found {}", heads));
-  if (head_dim < 1) wrong("head_dim", fmt::format("expected at least 1, found {}", head_dim));
+  // Beyond any model there is, and such that no count of weights or bytes leaves 64 bits.
+  const auto bounded = [&](const char* key, int64_t found, int64_t least, int64_t most) {
+    if (found < least || found > most) wrong(key, fmt::format("expected {} to {}, found {}", least, most, found));
+  };
+  bounded("vocabulary", vocabulary, 1, kMostRows);
+  bounded("width", width, 1, kMostWidth);
+  bounded("heads", heads, 1, kMostWidth);
+  bounded("head_dim", head_dim, 1, kMostWidth);
+  if (heads * head_dim > kMostInner) {
+    wrong("heads",
+          fmt::format("expected heads times head_dim to be at most {}, found {}", kMostInner, heads * head_dim));
+  }
   if (kv_heads < 1 || heads % kv_heads != 0) {
     wrong("kv_heads", fmt::format("expected a divisor of heads = {}, found {}", heads, kv_heads));
   }
-  if (mlp_width < 1) wrong("mlp_width", fmt::format("expected at least 1, found {}", mlp_width));
+  bounded("mlp_width", mlp_width, 1, kMostInner);
   if (position == PositionKind::rotary && head_dim % 2 != 0) {
     wrong("head_dim", fmt::format("rotary positions need an even width of a head, found {}", head_dim));
   }
   if (position == PositionKind::relative_bias && relative_buckets < 4) {
     wrong("relative_buckets", fmt::format("expected at least 4, found {}", relative_buckets));
   }
-  if (max_positions < 1) wrong("max_positions", fmt::format("expected at least 1, found {}", max_positions));
-  if (features < 0) wrong("features", fmt::format("expected 0 or more, found {}", features));
+  bounded("max_positions", max_positions, 1, kMostRows);
+  bounded("features", features, 0, kMostRows);
   if (dropout < 0 || dropout >= 1) wrong("dropout", fmt::format("expected a rate in [0, 1), found {}", dropout));
   if (attention_dropout < 0 || attention_dropout >= 1) {
     wrong("attention_dropout", fmt::format("expected a rate in [0, 1), found {}", attention_dropout));
@@ -58,7 +71,7 @@ void ModelSpec::check() const {
     wrong("share_stacks", "needs an encoder-decoder with equally many layers in both stacks");
   }
   for (const StackSpec* s : {&encoder, &decoder}) {
-    if (s->layers < 0) wrong("layers", fmt::format("expected 0 or more, found {}", s->layers));
+    bounded(s == &encoder ? "encoder.layers" : "decoder.layers", s->layers, 0, kMostLayers);
     if (s->layers > 0 && s->visibility == Visibility::forward_backward && !s->alternate && heads % 2 != 0) {
       wrong("heads", fmt::format("forward-backward visibility by heads needs an even number, found {}", heads));
     }
@@ -87,6 +100,9 @@ int64_t heads_of(int64_t width) {
 }  // namespace
 
 ModelSpec preset(const std::string& name, Family family, int64_t width, int64_t layers) {
+  if (width < 1 || width > kMostWidth) {
+    fail(ExitCode::usage, "model.width: expected 1 to {}, found {}", kMostWidth, width);
+  }
   ModelSpec s;
   s.preset = name;
   s.family = family;

@@ -456,7 +456,7 @@ std::optional<StudyReport> emergence_study(const EmergenceOptions& o, const Stud
   ladder.gaps();
   const auto parameters = [&](const Rung& g) {
     const ModelSpec spec = model_of(parse_contender("causal"), "world", g.width, g.layers, vocabulary.size, context);
-    return human_count(double(Model(spec, Precision::float32(), false).parameters().count()));
+    return human_count(double(Model::measure(spec).parameters));
   };
   r.method = {
       fmt::format("A ladder of {} rungs, on each of which size or tokens grow: from width {} and {} tokens (causal "

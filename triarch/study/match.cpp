@@ -5,12 +5,6 @@
 #include "triarch/model/model.h"
 
 namespace triarch {
-namespace {
-
-int64_t parameters_of(const ModelSpec& spec) { return Model(spec, Precision::float32(), false).parameters().count(); }
-
-}  // namespace
-
 void share_tokens(Match match, std::vector<Contender>& contenders, std::span<const TrialCost> costs) {
   const auto cost = [&](size_t i) {
     return match == Match::time ? costs[i].seconds_per_token : costs[i].flops_per_token;
@@ -28,14 +22,14 @@ void match_parameters(std::vector<Contender>& contenders, const std::string& pre
     c.width = w;
     return model_of(c, preset, width, layers, vocabulary, context);
   };
-  const int64_t wanted = parameters_of(spec_of(contenders.front(), width));
+  const int64_t wanted = Model::measure(spec_of(contenders.front(), width)).parameters;
   for (size_t i = 1; i < contenders.size(); ++i) {
     // More width, more weights: up or down from the common one, until they are passed.
-    const int64_t common = parameters_of(spec_of(contenders[i], width));
+    const int64_t common = Model::measure(spec_of(contenders[i], width)).parameters;
     const bool up = common < wanted;
     int64_t best = width, off = std::abs(common - wanted);
     for (int64_t w = width / step * step + (up ? step : 0); w >= step && w <= 4 * width; w += up ? step : -step) {
-      const int64_t n = parameters_of(spec_of(contenders[i], w));
+      const int64_t n = Model::measure(spec_of(contenders[i], w)).parameters;
       if (std::abs(n - wanted) < off) {
         off = std::abs(n - wanted);
         best = w;

@@ -17,8 +17,8 @@ double target_weight(const Batch& b) {
 }
 
 // Weights, gradients, two moments and a copy for products.
-double state_of(double weights, Precision p) {
-  return weights * double(4 * size_of(p.stream) + (p.operand != p.stream ? size_of(p.operand) : 0));
+double state_of(int64_t weights, Precision p) {
+  return double(weights) * double(4 * size_of(p.stream) + (p.operand != p.stream ? size_of(p.operand) : 0));
 }
 
 Tally tally_of(const ops::Loss& loss, const Batch& batch, double flops) {
@@ -119,19 +119,12 @@ Learner::Plan Learner::plan(std::span<const Batch> batches) {
   p.flops = run(batches, true).flops + optimizer_.flops();
   p.activation_peak = arena_.peak() - before;
   model_.parameters().begin_step();
-  p.state_bytes = size_t(state_of(double(model_.parameters().flat_size()), model_.parameters().precision()));
+  p.state_bytes = size_t(state_of(model_.parameters().flat_size(), model_.parameters().precision()));
   return p;
 }
 
-double Learner::least_state_bytes(const ModelSpec& s, Precision precision) {
-  const double attention = 2 * double(s.head_dim) * double(s.heads + s.kv_heads);
-  const double mlp = double(s.mlp_width) * (s.gated ? 3 : 2);
-  const double encoder = double(s.encoder.layers), decoder = double(s.decoder.layers);
-  double rows = double(s.vocabulary) * (s.tied ? 1 : 2);  // of the model's width
-  if (s.position == PositionKind::learned) rows += double(s.max_positions) * (s.has_encoder() + s.has_decoder());
-  rows += (s.share_stacks ? decoder : encoder + decoder) * (attention + mlp);
-  if (s.has_encoder()) rows += decoder * attention;  // to the encoder's rows
-  return state_of(rows * double(s.width), precision);
+double Learner::state_bytes(const ModelSpec& spec, Precision precision) {
+  return state_of(Model::measure(spec).flat, precision);
 }
 
 }  // namespace triarch

@@ -59,8 +59,8 @@ class Learner {
     size_t state_bytes = 0;      // weights, gradients, moments, operand copies
   };
   Plan plan(std::span<const Batch> batches);
-  // About the state_bytes of a model that is not made yet, by its large matrices: never more than they will be.
-  static double least_state_bytes(const ModelSpec& spec, Precision precision);
+  // Those of a model that is not made yet.
+  static double state_bytes(const ModelSpec& spec, Precision precision);
 
   Model& model() { return model_; }
   Optimizer& optimizer() { return optimizer_; }

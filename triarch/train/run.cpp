@@ -122,14 +122,18 @@ Loader Task::loader(const Documents& documents, bool shuffle) const {
 Loader Task::train_loader() const { return loader(data_.train_documents(), true); }
 Loader Task::validation_loader() const { return loader(data_.validation_documents(), false); }
 
-Evaluation evaluate(Learner& learner, Loader loader, int64_t rows) {
+Evaluation evaluate(Learner& learner, Loader loader, int64_t rows, bool all) {
   Evaluation e;
   std::vector<double> counts;
   double total = 0;
-  while (rows <= 0 || e.tally.rows < rows) {
+  while (true) {
+    const bool begins = rows <= 0 || e.tally.rows < rows;
+    if (!begins && !all) break;
     const Batch& batch = loader.next();
     if (batch.rows() == 0) break;
-    e.tally.add(learner.evaluate(batch));
+    const Tally seen = learner.evaluate(batch);
+    if (begins) e.beginning.add(seen);
+    e.tally.add(seen);
     for (int32_t t : batch.targets) {
       if (t < 0) continue;
       if (size_t(t) >= counts.size()) counts.resize(size_t(t) + 1, 0);

@@ -38,12 +38,13 @@ class Task {
 // Held-out losses, and what knowing only the frequencies of the same targets would give.
 struct Evaluation {
   Tally tally;
+  Tally beginning;             // of it, what every evaluation of a run sees: by this they are compared
   double unigram_entropy = 0;  // nats per target, of the targets' own frequencies
   double majority = 0;         // share of the most frequent target: what always saying it would get right
   double accuracy() const { return tally.weight > 0 ? double(tally.correct) / tally.weight : 0; }
 };
-// Over a fresh validation loader; about `rows` rows (0: all).
-Evaluation evaluate(Learner& learner, Loader loader, int64_t rows);
+// Over a fresh validation loader: about `rows` rows (0: all), which are the beginning, or `all`.
+Evaluation evaluate(Learner& learner, Loader loader, int64_t rows, bool all);
 
 // What a run has done so far; saved in its checkpoints.
 struct RunCounters {

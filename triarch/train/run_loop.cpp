@@ -104,25 +104,20 @@ void refuse_without_memory(double bytes, const char* what, const std::string& in
 
 std::string precision_name(Precision p) { return name_of(p.operand); }
 
-// The part of a flat buffer that belongs to a parameter.
-Tensor part(const Tensor& flat, const Parameter& p) {
-  return Tensor(static_cast<char*>(flat.raw()) + p.offset * size_of(flat.dtype()), flat.dtype(), p.rows, p.cols);
-}
-
 // Moments as "first.<parameter>" and "second.<parameter>".
 std::vector<NamedTensor> moments_of(const Parameters& parameters, const Optimizer& optimizer) {
   std::vector<NamedTensor> out;
   for (const Parameter& p : parameters.all()) {
-    out.emplace_back("first." + p.name, part(optimizer.first(), p), is_vector(p));
-    out.emplace_back("second." + p.name, part(optimizer.second(), p), is_vector(p));
+    out.emplace_back("first." + p.name, p.part_of(optimizer.first()), is_vector(p));
+    out.emplace_back("second." + p.name, p.part_of(optimizer.second()), is_vector(p));
   }
   return out;
 }
 
 void load_moments(const SafetensorsFile& file, Parameters& parameters, Optimizer& optimizer) {
   for (Parameter& p : parameters.all()) {
-    load_tensor(file, "first." + p.name, p, part(optimizer.first(), p));
-    load_tensor(file, "second." + p.name, p, part(optimizer.second(), p));
+    load_tensor(file, "first." + p.name, p, p.part_of(optimizer.first()));
+    load_tensor(file, "second." + p.name, p, p.part_of(optimizer.second()));
   }
 }
 
@@ -200,7 +195,7 @@ Run::Run(const fs::path& checkpoint_path, TrainConfig config, RunData data)
 
 void Run::make_learner() {
   const Precision precision = triarch::resolve(config_.precision);
-  refuse_without_memory(Learner::least_state_bytes(config_.model, precision), "weights, gradients and moments",
+  refuse_without_memory(Learner::state_bytes(config_.model, precision), "weights, gradients and moments",
                         "a smaller model");
   learner_ = std::make_unique<Learner>(config_.model, precision, config_.optimizer, config_.loss);
   learner_->model().recompute = config_.recompute;
@@ -334,7 +329,7 @@ RunPlan Run::plan(bool timed) {
 }
 
 Evaluation Run::evaluate_now(bool all) {
-  return evaluate(*learner_, task_->validation_loader(), all ? 0 : config_.eval_rows);
+  return evaluate(*learner_, task_->validation_loader(), config_.eval_rows, all);
 }
 
 void Run::save(const RunEvents& events) {
@@ -500,9 +495,7 @@ void Run::evaluate_and_tell(const RunEvents& events, bool saves, bool last) {
   }
   counters_.last_validation = loss;
   if (last) result_ = e;
-  // The last one sees all of the text; it is compared by the part that the others saw.
-  const bool part = last && config_.eval_rows > 0 && e.tally.rows > config_.eval_rows;
-  const double compared = part ? evaluate_now(false).tally.mean_nll() : loss;
+  const double compared = e.beginning.mean_nll();
   if (saves && (counters_.best_step == 0 || compared < counters_.best_validation)) {
     counters_.best_step = counters_.step;
     counters_.best_validation = compared;
