@@ -1,10 +1,13 @@
 #include "bench/roof.h"
 
 #include <immintrin.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <map>
+#include <new>
 #include <thread>
 #include <tuple>
 #include <vector>
@@ -14,20 +17,17 @@ namespace {
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-// Best of several runs of f(thread) on all threads at once. Threads of their own: run_units' pool belongs to
-// the benchmarks.
+constexpr int kRuns = 60;
+
+// Seconds of f(thread) on all threads at once. Threads of their own: run_units' pool belongs to the benchmarks.
 template <class F>
-double best_seconds(int threads, const F& f) {
-  double best = 1e30;
-  for (int round = 0; round < 60; ++round) {
-    const double start = seconds();
-    std::vector<std::thread> others;
-    for (int t = 1; t < threads; ++t) others.emplace_back([&f, t] { f(t); });
-    f(0);
-    for (std::thread& t : others) t.join();
-    best = std::min(best, seconds() - start);
-  }
-  return best;
+double time_of(int threads, const F& f) {
+  const double start = seconds();
+  std::vector<std::thread> others;
+  for (int t = 1; t < threads; ++t) others.emplace_back([&f, t] { f(t); });
+  f(0);
+  for (std::thread& t : others) t.join();
+  return seconds() - start;
 }
 
 // Twelve chains hide the latency of any FMA. The asm keeps the values opaque, so nothing is folded.
@@ -105,8 +105,9 @@ void chains_baseline() {
 }
 
 double rate(int threads, int flops_per_instruction, void (*chains)()) {
-  const double time = best_seconds(threads, [chains](int) { chains(); });
-  return double(threads) * double(kRounds) * kChains * flops_per_instruction / time;
+  double best = 1e30;
+  for (int run = 0; run < kRuns; ++run) best = std::min(best, time_of(threads, [chains](int) { chains(); }));
+  return double(threads) * double(kRounds) * kChains * flops_per_instruction / best;
 }
 
 }  // namespace
@@ -133,27 +134,42 @@ double bf16_peak(int threads) {
   return peak;
 }
 
+Memory::Memory(int threads, int64_t bytes) : threads_(threads), lines_(bytes / 64 / threads) {
+  constexpr size_t page = size_t(1) << 21;
+  const size_t size = (size_t(lines_ * 64 * threads) + page - 1) / page * page;
+  data_.reset(static_cast<uint64_t*>(std::aligned_alloc(page, size)));
+  if (!data_) throw std::bad_alloc();
+  madvise(data_.get(), size, MADV_HUGEPAGE);  // as the engine's own buffers
+  for (size_t i = 0; i < size / 8; ++i) data_.get()[i] = i * 0x9e3779b97f4a7c15u;
+}
+
+void Memory::read(int thread) const {
+  __m128i sums[4] = {};
+  const auto* p = reinterpret_cast<const __m128i*>(data_.get() + lines_ * 8 * thread);
+  for (int64_t i = 0; i < lines_; ++i, p += 4) {
+    _mm_prefetch(reinterpret_cast<const char*>(p) + 4096, _MM_HINT_T0);
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) sums[v] = _mm_xor_si128(sums[v], _mm_loadu_si128(p + v));
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < 4; ++v) asm volatile("" : "+x"(sums[v]));
+}
+
+double Memory::read_seconds(int passes) const {
+  return time_of(threads_, [&](int t) {
+    for (int pass = 0; pass < passes; ++pass) read(t);
+  });
+}
+
 double read_bandwidth(int threads, int64_t bytes) {
   static std::map<std::pair<int, int64_t>, double> known;
   double& bandwidth = known[{threads, bytes}];
   if (bandwidth > 0) return bandwidth;
-  const int64_t lines = bytes / 64 / threads, passes = std::max<int64_t>(1, (int64_t(1) << 28) / bytes);
-  std::vector<uint64_t> memory(size_t(lines * 8 * threads));
-  for (size_t i = 0; i < memory.size(); ++i) memory[i] = i * 0x9e3779b97f4a7c15u;
-  const double time = best_seconds(threads, [&](int t) {
-    for (int64_t pass = 0; pass < passes; ++pass) {
-      __m128i sums[4] = {};
-      const auto* p = reinterpret_cast<const __m128i*>(memory.data() + lines * 8 * t);
-      for (int64_t i = 0; i < lines; ++i, p += 4) {
-        _mm_prefetch(reinterpret_cast<const char*>(p) + 4096, _MM_HINT_T0);
-#pragma GCC unroll 4
-        for (int v = 0; v < 4; ++v) sums[v] = _mm_xor_si128(sums[v], _mm_loadu_si128(p + v));
-      }
-#pragma GCC unroll 4
-      for (int v = 0; v < 4; ++v) asm volatile("" : "+x"(sums[v]));
-    }
-  });
-  bandwidth = double(lines * 64 * threads * passes) / time;
+  const int passes = int(std::max<int64_t>(1, (int64_t(1) << 28) / bytes));
+  const Memory memory(threads, bytes);
+  double best = 1e30;
+  for (int round = 0; round < kRuns; ++round) best = std::min(best, memory.read_seconds(passes));
+  bandwidth = double(memory.bytes()) * passes / best;
   return bandwidth;
 }
 

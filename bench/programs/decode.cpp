@@ -5,8 +5,8 @@
 //                [--python PYTHON] [--peers transformers,ctranslate2]
 //
 // The tasks are those of bench/peers/decode.py. PYTHON is an interpreter with torch 2.13, transformers and ctranslate2;
-// without it only triarch is timed. A share of the bandwidth is printed where one sequence is generated: the bytes of
-// all weights for each token, over the bytes per second of reading as much memory in order.
+// without it only triarch is timed. A share of the bandwidth is printed where one sequence is generated: the time of
+// reading as many bytes as all weights have, in order, once for each token, in rounds that alternate with the tokens'.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -96,8 +96,10 @@ void generate(Session& session, const Task& task, const std::vector<std::vector<
   for (size_t b = 0; b < texts.size(); ++b) begins.push_back({int32_t(b), {texts[b], {}}});
   Logits logits = session.advance(begins, {});
   for (int64_t i = 1; i < task.out; ++i) {
-    std::vector<Session::Next> nexts;
-    for (size_t b = 0; b < texts.size(); ++b) nexts.push_back({int32_t(b), argmax(logits.row(int64_t(b)))});
+    std::vector<Session::Next> nexts(texts.size());
+    parallel(int64_t(texts.size()), [&](int64_t b, int) {  // as Generator chooses
+      nexts[size_t(b)] = {int32_t(b), argmax(logits.row(b))};
+    });
     logits = session.step(nexts);
   }
 }
@@ -119,7 +121,12 @@ void row(const Task& task, const std::string& name, const std::string& precision
         SessionOptions{batch * task.beams, spec.has_encoder() ? task.out + 2 : task.in + task.out + 2,
                        spec.has_encoder() ? task.in + 2 : 0});
   }
+  const int64_t bytes = model.parameters().count() * size_of(precision.weights);
+  std::unique_ptr<Memory> memory;
+  if (task.kind == "generate" && batch == 1) memory = std::make_unique<Memory>(thread_count(), bytes);
+  std::vector<double> reads;  // of as many bytes
   const auto ours = [&] {
+    if (memory) reads.push_back(memory->read_seconds(8) / 8);
     Stopwatch watch;
     if (task.kind == "embed") {
       embed(model, specials, texts);
@@ -140,10 +147,9 @@ void row(const Task& task, const std::string& name, const std::string& precision
   const Medians m = alternate(rounds, ours, peers);
   int64_t tokens = 0;  // read, or written
   for (const auto& t : texts) tokens += task.out > 1 ? task.out : int64_t(t.size());
-  const double bytes = double(model.parameters().count()) * double(size_of(precision.weights));
   fmt::print("{:<12}{:<10}{:>6}{:>11.2f}{:>12.0f}", name, precision_name, batch, m.ours, double(tokens) / m.ours * 1e3);
-  if (task.kind == "generate" && batch == 1) {
-    const double share = bytes * double(task.out) / (m.ours * 1e-3) / read_bandwidth(thread_count(), int64_t(bytes));
+  if (memory) {
+    const double share = median(reads) * double(task.out) / (m.ours * 1e-3);
     fmt::print("{:>11.0f} %", 100 * share);
   } else {
     fmt::print("{:>13}", "");

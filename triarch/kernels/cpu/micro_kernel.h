@@ -22,6 +22,8 @@ static_assert(kRows <= kLanes);
 // Rows of a tile whose panel of a is not packed: what is left of the general registers, one pointer each.
 constexpr int kStridedRows = kRows < 12 ? kRows : 12;
 
+constexpr int64_t kLineFloats = 16;  // of a cache line
+
 // Where R rows of a are: from one row and one slot to the next.
 struct PanelOfA {
   const float* data;
@@ -37,8 +39,9 @@ struct Tile {
 
 // tile (+)= scale sum over p of a[r a.row + p a.slot] b[p b_slot + column]. A packed panel has rows 1 and slots kLanes
 // apart. Loops over rows are unrolled so that every accumulator is a register: g++ 12 spills arrays that it indexes,
-// and those that begin with a choice of values.
-template <int R, bool packed>
+// and those that begin with a choice of values. With `ahead` the next R rows of a are fetched meanwhile, into the
+// second-level cache: what reads a from memory neither waits for it nor leaves memory idle while it multiplies.
+template <int R, bool packed, bool ahead = false>
 [[gnu::noinline]] void multiply(int64_t slots, const PanelOfA& panel, const float* b, int64_t b_slot,
                                 const Tile& tile) {
   const float* a = panel.data;
@@ -48,17 +51,26 @@ template <int R, bool packed>
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) __builtin_prefetch(out + r * stride, 1);
   Vec sums[R][2] = {};
-#pragma GCC unroll 2
-  for (int64_t p = 0; p < slots; ++p) {
-    const Vec b0 = load(b), b1 = load(b + kWidth);
+  int64_t p = 0;
+  do {
+    int64_t end = slots;
+    if constexpr (ahead) {
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      sums[r][0] += b0 * a[r * a_row];
-      sums[r][1] += b1 * a[r * a_row];
+      for (int r = 0; r < R; ++r) __builtin_prefetch(a + (R + r) * a_row, 0, 2);
+      if (p + kLineFloats < slots) end = p + kLineFloats;
     }
-    a += a_slot;
-    b += b_slot;
-  }
+#pragma GCC unroll 2
+    for (; p < end; ++p) {
+      const Vec b0 = load(b), b1 = load(b + kWidth);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        sums[r][0] += b0 * a[r * a_row];
+        sums[r][1] += b1 * a[r * a_row];
+      }
+      a += a_slot;
+      b += b_slot;
+    }
+  } while (ahead && p < slots);
   const float scale = tile.scale;
   if (tile.add) {
 #pragma GCC unroll 16
@@ -121,12 +133,12 @@ template <int R, bool packed>
 using Multiply = void (*)(int64_t slots, const PanelOfA& a, const float* b, int64_t b_slot, const Tile& tile);
 
 // The kernel for 1 to R rows.
-template <int R, bool packed>
+template <int R, bool packed, bool ahead = false>
 Multiply multiply_for(int rows) {
   if constexpr (R > 1) {
-    if (rows < R) return multiply_for<R - 1, packed>(rows);
+    if (rows < R) return multiply_for<R - 1, packed, ahead>(rows);
   }
-  return multiply<R, packed>;
+  return multiply<R, packed, ahead>;
 }
 #if defined(TRIARCH_ISA_avx512)
 template <int R, bool packed>

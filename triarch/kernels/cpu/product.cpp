@@ -90,6 +90,7 @@ struct Layout {
                                 // are written side by side and powers of two would share cache sets
   int64_t a_row;                // from one row of a packed panel of a to the next
   bool a_in_place, b_in_place;  // the micro-kernel reads it where it is
+  bool a_ahead = false;         // and has the next rows of a fetched meanwhile
 };
 
 template <class Slot, class A, class C, class B>
@@ -206,8 +207,8 @@ void multiply_unit(const Product<A, C, B>& x, const Layout& layout, const Unit& 
         } else if (layout.a_in_place) {
           a = {reinterpret_cast<const float*>(a_block + begin[i] * x.a_stride), x.a_stride / 2, 1};
         }
-        const auto run = Kernel::of(height);
         for (int j = first; j < last; ++j) {
+          const auto run = Kernel::of(height, layout.a_ahead && j == last - 1);
           const int64_t col = unit.col + j * kCols, cols = unit.cols - j * kCols;
           if (x.symmetric && col + kCols <= row) continue;
           const float* b = unit.b.data + block_k * unit.b.block + j * unit.b.panel;
@@ -303,7 +304,8 @@ inline void multiply_turned(const Product<float, float>& x) {
   turned.b_transposed = true;
   turned.c_stride = turned.n;
   turned.scale = x.scale;
-  const Layout layout = layout_of<Floats>(turned, kTurnedDepth);
+  Layout layout = layout_of<Floats>(turned, kTurnedDepth);
+  layout.a_ahead = turned.a_stride % 1024 != 0;  // rows a multiple of 4 KB apart share lines of a first-level cache
   PanelsOfB b{nullptr, layout.b_size, kCols, turned.n / kCols * layout.b_size};
   float* packed = shared_scratch.get(layout.k_blocks * b.block);
   parallel(layout.k_blocks,
@@ -381,7 +383,7 @@ void multiply_few_rows(const Product<A, C, B>& x) {
     for (int64_t col = unit * width; col < end; col += kCols) {
       alignas(64) float tile[kFewRows * kCols];
       run(x.k, a, stride, x.b + col * x.b_stride, x.b_stride, int(smaller(kCols, end - col)), tile);
-      for (int at = 0; at < kFewRows * kCols; at += kWidth) store(tile + at, load(tile + at) * x.scale);
+      for (int at = 0; at < int(x.m) * kCols; at += kWidth) store(tile + at, load(tile + at) * x.scale);
       alignas(64) float scales[kCols] = {};
       get_scales(x, col, smaller(kCols, end - col), scales);
       finish(x, 0, int(x.m), col, end - col, tile, std::is_same_v<B, int8_t> ? scales : nullptr);

@@ -13,20 +13,26 @@ namespace {
 constexpr bool kReadsRows = kRows == kStridedRows;
 
 // What a kind of slots takes: the most rows of a tile, what k is cut into multiples of, whether panels of a are rows of
-// slots, the state of a unit, and the micro-kernel for 1 to kMostRows rows.
+// slots, the state of a unit, and the micro-kernel for 1 to kMostRows rows, `ahead` where it reads rows that others of
+// as many follow (nothing else does it here).
 template <class Slot>
 struct MicroKernel {
   static constexpr int kMostRows = kRows, kChunk = Slot::kStep;
   static constexpr bool kRowsOfSlots = false;
   struct State {};
-  static Multiply of(int rows) { return multiply_for<kRows, !kReadsRows>(rows); }
+  static Multiply of(int rows, bool ahead) {
+    if constexpr (kReadsRows) {
+      if (ahead) return multiply_for<kRows, false, true>(rows);
+    }
+    return multiply_for<kRows, !kReadsRows>(rows);
+  }
 };
 
 #if defined(TRIARCH_ISA_avx512)
 template <>
 struct MicroKernel<Pairs> : MicroKernel<Floats> {
   static constexpr int kChunk = Pairs::kStep;
-  static Multiply of(int rows) { return multiply_pairs_for<kRows, true>(rows); }
+  static Multiply of(int rows, bool) { return multiply_pairs_for<kRows, true>(rows); }
 };
 
 template <>
@@ -35,7 +41,7 @@ struct MicroKernel<Tiles> {
   static constexpr bool kRowsOfSlots = true;
   static_assert(kAmxCols == kCols);
   using State = TileRegisters;
-  static auto of(int rows) {
+  static auto of(int rows, bool) {
     return [rows](int64_t slots, const PanelOfA& a, const float* b, int64_t b_slot, const Tile& tile) {
       if (tile.scale == 1) return multiply_amx(rows, slots, a.data, a.row, b, b_slot, tile.out, tile.stride, tile.add);
       alignas(64) float sums[kAmxRows * kCols];
