@@ -114,13 +114,13 @@ TEST(Sampling, SampleDrawsFromTheCandidates) {
 
 TEST(Sampling, LikeliestIsAStableSort) {
   Draw draw(Key(5, Purpose::test));
-  std::vector<double> z(800);
+  std::vector<double> z(805);  // blocks and a rest
   for (double& x : z) x = double(draw.below(40));
   z[7] = z[100] = -HUGE_VAL;
   z[8] = std::nan("");
   const std::vector<int32_t> never = {3, 150};
   std::vector<int32_t> expected;
-  for (int32_t i = 0; i < 800; ++i) {
+  for (int32_t i = 0; i < 805; ++i) {
     if (z[size_t(i)] > -HUGE_VAL && i != 3 && i != 150) expected.push_back(i);
   }
   std::ranges::stable_sort(expected, std::greater(), [&](int32_t i) { return z[size_t(i)]; });
@@ -129,6 +129,10 @@ TEST(Sampling, LikeliestIsAStableSort) {
     first.resize(std::min(count, first.size()));
     EXPECT_EQ(likeliest(z, int64_t(count), never), first) << count;
   }
+  EXPECT_EQ(argmax(z), likeliest(z, 1).front());
+  z.back() = 41;
+  EXPECT_EQ(argmax(z), 804);
+  EXPECT_EQ(likeliest(z, 1).front(), 804);
 }
 
 TEST(Sampling, OptionsAreChecked) {

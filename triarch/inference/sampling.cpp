@@ -1,6 +1,7 @@
 #include "triarch/inference/sampling.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -40,8 +41,27 @@ std::vector<double> log_softmax(std::span<const double> logits) {
   return out;
 }
 
+namespace {
+
+// NaN counts as -infinity. Eight at a time: one comparison after the other would wait for the one before.
+double largest(std::span<const double> x) {
+  constexpr size_t kLanes = 8;
+  std::array<double, kLanes> most;
+  most.fill(-HUGE_VAL);
+  size_t i = 0;
+  for (; i + kLanes <= x.size(); i += kLanes) {
+#pragma GCC unroll 8
+    for (size_t lane = 0; lane < kLanes; ++lane) most[lane] = x[i + lane] > most[lane] ? x[i + lane] : most[lane];
+  }
+  for (; i < x.size(); ++i) most[0] = std::max(most[0], x[i]);
+  return *std::ranges::max_element(most);
+}
+
+}  // namespace
+
 int32_t argmax(std::span<const double> logits) {
-  return int32_t(std::max_element(logits.begin(), logits.end()) - logits.begin());
+  const auto found = std::ranges::find(logits, largest(logits));
+  return found == logits.end() ? 0 : int32_t(found - logits.begin());
 }
 
 std::vector<int32_t> likeliest(std::span<const double> logits, int64_t count, std::span<const int32_t> never) {
@@ -49,11 +69,18 @@ std::vector<int32_t> likeliest(std::span<const double> logits, int64_t count, st
   const auto logit = [&](int32_t id) { return logits[size_t(id)]; };
   std::vector<int32_t> best;
   if (count <= 0) return best;
+  constexpr int32_t kBlock = 64;
   for (int32_t id = 0; id < int32_t(logits.size()); ++id) {
-    const double x = logit(id);
     const bool full = count <= kFew && int64_t(best.size()) == count;
-    // Nearly all end here.
-    if ((full && !(x > logit(best.back()))) || !(x > -HUGE_VAL)) continue;
+    const double least = full ? logit(best.back()) : -HUGE_VAL;
+    // Nearly all end here, many at a time.
+    if (full && id % kBlock == 0) {
+      while (id + kBlock <= int32_t(logits.size()) && !(largest(logits.subspan(size_t(id), kBlock)) > least))
+        id += kBlock;
+      if (id == int32_t(logits.size())) break;
+    }
+    const double x = logit(id);
+    if (!(x > least)) continue;
     if (std::ranges::find(never, id) != never.end()) continue;
     if (full) best.pop_back();
     best.insert(count <= kFew ? std::ranges::upper_bound(best, x, std::greater(), logit) : best.end(), id);
