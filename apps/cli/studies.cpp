@@ -102,13 +102,10 @@ Outcome forward_backward(const StudyOptions& o, const StudyWork& work) {
 
 Outcome emergence(const StudyOptions& o, const StudyWork& work) {
   expect_no_models(o);
-  EmergenceOptions options = o.full ? full_emergence() : EmergenceOptions{};
-  if (o.tokens > 0) {
-    if (o.tokens < 50'000)
-      fail(ExitCode::usage, "study emergence: expected at least --tokens 50000, found {}", o.tokens);
-    const int64_t last = options.ladder.back().tokens;
-    for (Rung& g : options.ladder) g.tokens = g.tokens * o.tokens / last;
-  }
+  EmergenceOptions options;
+  const int64_t last = options.ladder.back().tokens, tokens = o.tokens > 0 ? o.tokens : (o.full ? 8 : 1) * last;
+  if (tokens < 50'000) fail(ExitCode::usage, "study emergence: expected at least --tokens 50000, found {}", o.tokens);
+  for (Rung& g : options.ladder) g.tokens = g.tokens * tokens / last;
   return emergence_study(options, work);
 }
 
@@ -117,8 +114,7 @@ Outcome cost(const StudyOptions& o, const StudyWork& work) {
   CostOptions options;
   options.text = o.text;
   options.watts = o.watts;
-  if (o.full)
-    options.tokens = 1'500'000, options.seeds = 3, options.width = 128, options.layers = 4, options.items = 40;
+  if (o.full) options.tokens = 1'500'000, options.items = 24;
   if (o.tokens > 0) options.tokens = o.tokens;
   return cost_study(options, work);
 }
@@ -127,9 +123,8 @@ Outcome icl(const StudyOptions& o, const StudyWork& work) {
   expect_no_models(o);
   IclOptions options;
   if (o.full) {
-    work.say("takes", "about 3 hours on 2 cores");
-    options.width = 128, options.layers = 4, options.steps = 3000, options.demonstrations = 16, options.seeds = 5,
-    options.tasks = 64;
+    work.say("takes", "about 20 minutes on 2 cores");
+    options.steps = 2000, options.demonstrations = 16, options.seeds = 5, options.tasks = 64;
   }
   return icl_study(options, work);
 }
@@ -138,9 +133,8 @@ Outcome regression(const StudyOptions& o, const StudyWork& work) {
   expect_no_models(o);
   RegressionOptions options;
   if (o.full) {
-    work.say("takes", "about 2.5 hours on 2 cores");
-    options.dimensions = 8, options.pairs = 32, options.questions = 20, options.width = 128, options.layers = 4,
-    options.steps = 10'000, options.seeds = 3;
+    work.say("takes", "about 15 minutes on 2 cores");
+    options.steps = 4000, options.seeds = 5, options.tasks = 1024;
   }
   return regression_study(options, work);
 }
@@ -150,10 +144,7 @@ Outcome multimodal(const StudyOptions& o, const StudyWork& work) {
     fail(ExitCode::usage, "study multimodal: expected no model, and --images, --sounds or neither");
   }
   MultimodalOptions options;
-  if (o.full) {
-    options.width = 128, options.layers = 4, options.steps = 3000, options.seeds = 5;
-    options.rates.assign(std::begin(kSweptRates), std::end(kSweptRates));
-  }
+  if (o.full) options.steps = 1500, options.seeds = 5;
   const int64_t items = o.full ? 1000 : 250;
   return multimodal_study(!o.images.empty()   ? picture_task(o.images, 4 * items)
                           : !o.sounds.empty() ? sound_task(o.sounds, 4 * items)

@@ -204,6 +204,20 @@ TEST(KeyValueTuning, StepsAgainstTheGradientOfKeysAndValuesOnly) {
   }
 }
 
+TEST(IclTrial, ARateThatDivergesOnceIsGivenUp) {
+  IclOptions o;
+  o.width = 16;
+  o.steps = o.documents = 1;
+  o.tasks = o.queries = 2;
+  o.validation_tasks = 0;  // so that the first rate is chosen, whatever it does
+  o.rates = {1e300, 0.01};
+  const auto going = [](double, int64_t) { return true; };
+  EXPECT_EQ(icl_trial(Family::causal, 1, o, going)->rate, 0.01);
+  o.rates = {1e300};
+  o.validation_tasks = 2;
+  EXPECT_THROW(icl_trial(Family::causal, 1, o, going), Error);
+}
+
 TEST(IclStudy, ReportsEveryFamilyAndControl) {
   IclOptions o;
   o.width = 16;

@@ -316,15 +316,6 @@ class Ladder {
 
 }  // namespace
 
-EmergenceOptions full_emergence() {
-  EmergenceOptions o;
-  o.ladder = {{16, 2, 100'000},   {32, 2, 200'000},   {32, 2, 500'000},   {48, 2, 1'000'000},
-              {48, 2, 2'000'000}, {64, 2, 2'000'000}, {64, 2, 4'000'000}, {96, 3, 4'000'000}};
-  o.digits = 4;
-  o.items = 1000;
-  return o;
-}
-
 Rise rise_of(std::span<const double> x, std::span<const double> y) {
   require(x.size() == y.size() && !x.empty(), "emergence: expected a value at each place, found {} and {}", y.size(),
           x.size());

@@ -26,7 +26,6 @@ struct EmergenceOptions {
   int64_t digits = 3;  // sums of numbers of 1 to so many
   int64_t items = 200;
 };
-EmergenceOptions full_emergence();
 
 // How much a curve rises from its first place to its last, and how much of that at most within a third of the way;
 // straight lines between places, which are in order. A steady rise has a third there, a jump all of it.

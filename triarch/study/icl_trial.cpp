@@ -87,7 +87,9 @@ class IclTrial {
   // One epoch. The views of each step, if there is a watch.
   std::vector<std::vector<AttentionView>> finetune(KeyValueTuning& tuning, std::span<const Demonstration> examples,
                                                    double rate, AttentionWatch* watch);
-  double choose_rate(KeyValueTuning& tuning);
+  // Of the rates below `limit`, the one with which finetuning on the validation tasks answers best.
+  double choose_rate(KeyValueTuning& tuning, double limit);
+  IclResult measure(KeyValueTuning& tuning, double rate);
 
   // Agreement of scores to the query's words.
   static double weights_agreement(const IclPlace& place, const AttentionView& icl, const AttentionView& other);
@@ -180,9 +182,10 @@ std::vector<std::vector<AttentionView>> IclTrial::finetune(KeyValueTuning& tunin
   return out;
 }
 
-double IclTrial::choose_rate(KeyValueTuning& tuning) {
-  double best = o_.rates.front(), best_right = -1, best_nll = 0;
+double IclTrial::choose_rate(KeyValueTuning& tuning, double limit) {
+  double best = 0, best_right = -1, best_nll = 0;
   for (double rate : o_.rates) {
+    if (!(rate < limit)) continue;
     double right = 0, nll = 0;
     try {
       for (int64_t t = 0; t < o_.validation_tasks; ++t) {
@@ -206,6 +209,7 @@ double IclTrial::choose_rate(KeyValueTuning& tuning) {
       best_nll = nll;
     }
   }
+  if (best_right < 0) fail(ExitCode::diverged, "icl: finetuning diverged at every rate");
   return best;
 }
 
@@ -258,12 +262,24 @@ void IclTrial::add_taus(size_t place, const AttentionView& icl, const AttentionV
 
 IclResult IclTrial::measure() {
   KeyValueTuning tuning(learner_);
+  for (double limit = HUGE_VAL;;) {
+    const double rate = choose_rate(tuning, limit);
+    try {
+      return measure(tuning, rate);
+    } catch (const Error& e) {
+      if (e.code != ExitCode::diverged) throw;
+      limit = rate;  // the validation tasks bore a rate that another does not
+    }
+  }
+}
+
+IclResult IclTrial::measure(KeyValueTuning& tuning, double rate) {
   IclResult out;
   out.family = family_;
   out.seed = seed_;
   out.parameters = learner_.model().parameters().count();
   out.tokens = tokens_;
-  out.rate = choose_rate(tuning);
+  out.rate = rate;
   for (int64_t k = 0; k < o_.demonstrations; k = std::max<int64_t>(1, 2 * k)) out.counts.push_back(k);
   out.counts.push_back(o_.demonstrations);
   out.by_count.assign(out.counts.size(), 0.0);
