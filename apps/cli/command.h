@@ -52,6 +52,7 @@ Action declare_generate(Arguments& app);
 Action declare_fill(Arguments& app);
 Action declare_embed(Arguments& app);
 Action declare_score(Arguments& app);
+Action declare_evaluate(Arguments& app);
 Action declare_classify(Arguments& app);
 Action declare_tag(Arguments& app);
 Action declare_tokenize(Arguments& app);

@@ -5,6 +5,7 @@
 
 #include "apps/cli/command.h"
 #include "apps/cli/loaded.h"
+#include "triarch/base/human.h"
 #include "triarch/inference/fill.h"
 
 namespace triarch::cli {

@@ -32,16 +32,6 @@ struct GenerateFlags {
 
 constexpr int64_t kSlots = 8;  // sequences at a time
 
-void require_generator(const Loaded& m) {
-  refuse_labeller(m, "generate");
-  if (m.spec().has_decoder()) return;
-  fail(ExitCode::usage,
-       "generate: '{}' is an encoder, which predicts missing tokens, not the next one; use `triarch fill {} \"a text "
-       "with "
-       "<mask>\"`, or `triarch embed`",
-       m.folder.string(), m.folder.string());
-}
-
 void print_remark(int64_t tokens, double seconds) {
   say("generated", fmt::format("{} tokens in {:.2f} s, {:.0f} per second", tokens, seconds, double(tokens) / seconds));
 }
@@ -208,7 +198,7 @@ ExitCode run_generate(GenerateFlags o) {
   o.beams.check();
   check_together(o);
   const Loaded m = load(o.model);
-  require_generator(m);
+  require_generator(m, "generate");
   const SuffixFormat manner = manner_of(m.spec().family, m.objectives);
   // An encoder-decoder that learnt pairs answers; all else goes on where the prompt ends.
   const bool echo = !o.no_echo && !o.model.json && !learns(m.objectives, ObjectiveKind::seq2seq);

@@ -124,6 +124,15 @@ void refuse_labeller(const Loaded& m, const char* verb) {
        kind == ObjectiveKind::tagging ? "tag" : "classify", m.folder.string());
 }
 
+void require_generator(const Loaded& m, const char* verb) {
+  refuse_labeller(m, verb);
+  if (m.spec().has_decoder()) return;
+  fail(ExitCode::usage,
+       "{}: '{}' is an encoder, which predicts missing tokens, not the next one; use `triarch fill {} \"a text with "
+       "<mask>\"`, or `triarch embed`",
+       verb, m.folder.string(), m.folder.string());
+}
+
 SuffixFormat manner_of(Family family, const std::vector<ObjectiveSpec>& objectives) {
   const SuffixFormat format = suffix_format(family, objectives);
   return format == SuffixFormat::none ? SuffixFormat::continuation : format;
@@ -169,22 +178,6 @@ nlohmann::ordered_json candidates_json(const Tokenizer& tokenizer, const std::ve
   auto out = nlohmann::ordered_json::array();
   for (const Candidate& c : candidates) {
     out.push_back({{"token", tokenizer.decode_token(c.id)}, {"id", c.id}, {"probability", c.probability}});
-  }
-  return out;
-}
-
-std::string visible(const std::string& text) {
-  std::string out;
-  for (char c : text) {
-    if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else {
-      out += c;
-    }
   }
   return out;
 }

@@ -65,6 +65,8 @@ Loaded load(const ModelFlags& flags);
 std::vector<ObjectiveSpec> objectives_at(const TrainConfig& config, int64_t phases);
 // Usage error for a model that learnt nothing but labels.
 void refuse_labeller(const Loaded& model, const char* verb);
+// Usage error for that and for an encoder.
+void require_generator(const Loaded& model, const char* verb);
 
 // True if the objectives have one of this kind.
 bool learns(const std::vector<ObjectiveSpec>& objectives, ObjectiveKind kind);
@@ -105,8 +107,6 @@ void say(const std::string& label, const std::string& text);
 void print_json(const nlohmann::ordered_json& value);
 // [{token, id, probability}]
 nlohmann::ordered_json candidates_json(const Tokenizer& tokenizer, const std::vector<Candidate>& candidates);
-// A token or span as one sees it on one line: newlines and tabs as \n and \t.
-std::string visible(const std::string& text);
 // At most `most` bytes of a text on one line, for tables and remarks.
 std::string shortened(const std::string& text, size_t most = 60);
 

@@ -31,6 +31,7 @@ constexpr Verb kVerbs[] = {
     {"fill", "the missing pieces of a text: <mask>, <extra_id_0>", declare_fill},
     {"embed", "texts as vectors", declare_embed},
     {"score", "how likely a model finds a text: log-probabilities, bits per byte", declare_score},
+    {"evaluate", "answers to questions, pairs and minimal pairs, of one model or several", declare_evaluate},
     {"classify", "classes of texts", declare_classify},
     {"tag", "a tag for every word", declare_tag},
     {"tokenize", "text to token ids and back; make a tokenizer", declare_tokenize},

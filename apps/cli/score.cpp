@@ -8,6 +8,7 @@
 
 #include "apps/cli/command.h"
 #include "apps/cli/loaded.h"
+#include "triarch/base/human.h"
 
 namespace triarch::cli {
 namespace {

@@ -199,9 +199,7 @@ const Study& study_of(const std::string& name) {
 
 std::optional<StudyReport> perform(const StudyOptions& options, const StudyWork& work) {
   const Study& study = study_of(options.name);
-  std::error_code error;
-  std::filesystem::create_directories(work.folder, error);
-  require(!error, "study: could not make the folder '{}': {}", work.folder.string(), error.message());
+  make_folders(work.folder, "study");
   const std::filesystem::path config = work.folder / "config.yaml";
   if (std::filesystem::exists(config)) {
     StudyOptions begun;

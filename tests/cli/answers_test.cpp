@@ -61,6 +61,44 @@ TEST(Generate, LogProbabilitiesOfTokens) {
   EXPECT_EQ(triarch({"generate", model, "the cat", "--logprobs", "2"}).code, 2);
 }
 
+TEST(Evaluate, QuestionsAndPairsOfSeveralModels) {
+  const Scratch scratch;
+  std::string questions;
+  for (const char* who : {"the cat", "a dog", "my king", "the old man"}) {
+    for (const char* does : {"sees", "likes", "finds"}) {
+      questions += Json({{"prompt", who}, {"candidates", {"cat", does}}, {"answer", does}}).dump() + "\n";
+    }
+  }
+  const std::string tasks = scratch.write("verbs.jsonl", questions), causal = Models::path("causal");
+  const auto lines = triarch({"evaluate", causal, causal, Models::path("encoder"), "--tasks", tasks, "--json"}).lines();
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines[0]["about"], "verbs");
+  EXPECT_EQ(lines[0]["items"], 12);
+  EXPECT_EQ(lines[0]["value"], 100);
+  EXPECT_NEAR(lines[0]["low"].get<double>(), 100 * std::pow(0.025, 1 / 12.0), 1e-6);
+  EXPECT_EQ(lines[1]["minus_first"], Json({{"value", 0.0}, {"low", 0.0}, {"high", 0.0}}));
+  EXPECT_EQ(lines[2]["model"], Models::path("encoder"));
+  const Ended shots = triarch({"evaluate", causal, "--tasks", tasks, "--shots", "2", "--most", "5"});
+  EXPECT_EQ(shots.code, 0) << shots.err;
+  EXPECT_TRUE(has(shots.out, "verbs, 2 shots  % right      5    50.0")) << shots.out;
+
+  // Answers to pairs are what generate says.
+  std::string pairs;
+  for (const char* who : {"the cat", "a dog", "my king"}) {
+    const auto said = triarch({"generate", causal, who, "--temp", "0", "-n", "8", "--json"}).lines().at(0);
+    pairs += Json({{"inputs", who}, {"targets", said["text"]}}).dump() + "\n";
+  }
+  const std::string file = scratch.write("pairs.jsonl", pairs + R"({"inputs": "a cat", "targets": "no such words"})");
+  const auto answers = triarch({"evaluate", causal, "--pairs", file, "--max-tokens", "8", "--json"}).lines();
+  ASSERT_EQ(answers.size(), 3u);
+  EXPECT_EQ(answers[0]["figure"], "BLEU");
+  EXPECT_EQ(answers[2]["figure"], "% exactly right");
+  EXPECT_EQ(answers[2]["value"], 75);
+  EXPECT_EQ(triarch({"evaluate", causal}).code, 2);
+  EXPECT_EQ(triarch({"evaluate", Models::path("encoder"), "--pairs", file}).code, 2);
+  EXPECT_EQ(triarch({"evaluate", Models::path("classes"), "--tasks", tasks}).code, 2);
+}
+
 TEST(Texts, ThatAreTooLongAreNamed) {
   const Scratch scratch;
   const std::string file = scratch.write("prompts.txt", "the cat\n\n" + std::string(9000, 'x') + "\na dog\n");

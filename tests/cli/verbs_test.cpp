@@ -274,8 +274,8 @@ TEST(Compare, OfATextWithQuestions) {
 
 TEST(Help, TeachesEveryVerb) {
   const std::string all = triarch({"--help"}).out;
-  for (const char* verb : {"train", "finetune", "compare", "report", "generate", "fill", "embed", "score", "classify",
-                           "tag", "tokenize", "inspect", "forward", "doctor"}) {
+  for (const char* verb : {"train", "finetune", "compare", "report", "generate", "fill", "embed", "score", "evaluate",
+                           "classify", "tag", "tokenize", "inspect", "forward", "doctor"}) {
     EXPECT_NE(all.find(verb), std::string::npos) << verb;
     const Ended e = triarch({verb, "--help"});
     EXPECT_EQ(e.code, 0) << verb;

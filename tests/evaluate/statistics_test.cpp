@@ -54,6 +54,14 @@ TEST(Statistics, BinomialTailAndHolm) {
   EXPECT_EQ(binomial_tail(0, 5, 0.3), 1);
   EXPECT_EQ(binomial_tail(6, 5, 0.3), 0);
   EXPECT_EQ(binomial_tail(0, 0, 0.5), 1);
+  // Clopper and Pearson's: without a success the upper end is 1 - .025^(1/n).
+  EXPECT_EQ(binomial_interval(0, 10).low, 0);
+  EXPECT_NEAR(binomial_interval(0, 10).high, 1 - std::pow(0.025, 0.1), 1e-9);
+  EXPECT_NEAR(binomial_interval(10, 10).low, std::pow(0.025, 0.1), 1e-9);
+  EXPECT_EQ(binomial_interval(10, 10).high, 1);
+  EXPECT_NEAR(binomial_interval(5, 10).low, 0.18709, 1e-5);
+  EXPECT_NEAR(binomial_interval(5, 10).high, 0.81291, 1e-5);
+  EXPECT_THROW(binomial_interval(1, 0), Error);
   // Sorted .01 .02 .03 .04 against .0125 .0167 .025 .05: only the first is rejected, the last not although below .05.
   EXPECT_EQ(holm(std::vector<double>{0.04, 0.01, 0.03, 0.02}, 0.05), (std::vector<bool>{false, true, false, false}));
   EXPECT_EQ(holm(std::vector<double>{0.015, 0.01, 0.02}, 0.05), (std::vector<bool>{true, true, true}));

@@ -82,14 +82,13 @@ bool is_temporary(std::string_view name) {
          name.find_first_not_of("0123456789abcdef", dash + 1) == std::string_view::npos;
 }
 
-// With all above it.
+}  // namespace
+
 void make_folders(const fs::path& path, std::string_view what) {
   std::error_code error;
   fs::create_directories(path, error);
   if (error) fail("{}: cannot create the folder '{}': {}", what, path.string(), error.message());
 }
-
-}  // namespace
 
 std::string read_file(const fs::path& path, std::string_view what) {
   std::error_code ignored;

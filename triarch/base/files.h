@@ -13,6 +13,9 @@ namespace triarch {
 // The bytes of a file. Error if it is missing, a folder or unreadable.
 std::string read_file(const std::filesystem::path& path, std::string_view what);
 
+// A folder, and all above it.
+void make_folders(const std::filesystem::path& path, std::string_view what);
+
 // Writes all or nothing: to a temporary sibling, synced to disk, then renamed over `path`. After an
 // error (full disk, read-only folder) or a crash at any moment the old file is whole.
 void write_file(const std::filesystem::path& path, std::string_view bytes, std::string_view what);

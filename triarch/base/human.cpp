@@ -92,6 +92,20 @@ std::string listed(const std::vector<std::string>& words, const char* last) {
   return out;
 }
 
+std::string visible(const std::string& text) {
+  std::string out;
+  for (char c : text) {
+    if (uint8_t(c) >= 0x20 && c != 0x7f) {
+      out += c;
+    } else if (c == '\n' || c == '\t' || c == '\r') {
+      out += c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r";
+    } else {
+      out += fmt::format("\\x{:02x}", uint8_t(c));
+    }
+  }
+  return out;
+}
+
 std::string shell_word(const std::string& text) {
   const bool plain = !text.empty() && std::ranges::all_of(text, [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) ||

@@ -18,6 +18,8 @@ std::optional<double> parse_duration(std::string_view text);
 std::string sentence_case(std::string text);  // with a capital first letter
 // "a, b and c".
 std::string listed(const std::vector<std::string>& words, const char* last = "and");
+// A text that may hold anything (a token) as one line that shows its control characters: \n, \t, \x01.
+std::string visible(const std::string& text);
 std::string shell_word(const std::string& text);  // in quotes where a shell needs them
 
 }  // namespace triarch

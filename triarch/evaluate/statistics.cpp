@@ -110,6 +110,21 @@ double binomial_tail(int64_t k, int64_t n, double p) {
   return incomplete_beta(double(k), double(n - k + 1), p);
 }
 
+Interval binomial_interval(int64_t k, int64_t n, double level) {
+  require(n > 0 && k >= 0 && k <= n, "binomial: expected successes among trials, found {} of {}", k, n);
+  const double tail = (1 - level) / 2;
+  // The p at which P(X >= least) is `goal`: it grows with p.
+  const auto solve = [n](int64_t least, double goal) {
+    double low = 0, high = 1;
+    for (int i = 0; i < 60; ++i) {
+      const double middle = (low + high) / 2;
+      (binomial_tail(least, n, middle) < goal ? low : high) = middle;
+    }
+    return (low + high) / 2;
+  };
+  return {k == 0 ? 0 : solve(k, tail), k == n ? 1 : solve(k + 1, 1 - tail)};
+}
+
 std::vector<bool> holm(std::span<const double> p_values, double level) {
   std::vector<size_t> order(p_values.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;

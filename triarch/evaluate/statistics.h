@@ -38,6 +38,8 @@ std::optional<Interval> t_interval(std::span<const double> x, double level = 0.9
 
 // P(X >= k) for X binomial with n trials of probability p.
 double binomial_tail(int64_t k, int64_t n, double p);
+// Of p, where k of n > 0 trials succeeded (Clopper and Pearson 1934): it has a width also where all or none did.
+Interval binomial_interval(int64_t k, int64_t n, double level = 0.95);
 // Holm's step-down: which hypotheses are rejected so that the chance of any wrong rejection is at most `level`.
 std::vector<bool> holm(std::span<const double> p_values, double level);
 

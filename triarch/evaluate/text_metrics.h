@@ -26,6 +26,8 @@
 #include <string_view>
 #include <vector>
 
+#include "triarch/evaluate/statistics.h"
+
 namespace triarch {
 
 // What mteval-v13a makes of a text, one space between tokens.
@@ -56,6 +58,37 @@ ChrfCounts chrf_counts(std::string_view answer, std::span<const std::string> ref
 // Of a corpus: [texts] answers, [texts][references], at least one for each. 0 to 100.
 double bleu(std::span<const std::string> answers, std::span<const std::vector<std::string>> references);
 double chrf(std::span<const std::string> answers, std::span<const std::vector<std::string>> references);
+
+// The score of a corpus of texts whose counts add up, with one reference each: outputs[run][text] of several runs, with
+// resamples of runs and texts.
+template <class Counts, class Count>
+Estimate corpus_estimate(const std::vector<std::vector<std::string>>& outputs,
+                         const std::vector<std::string>& references, Count count) {
+  const size_t runs = outputs.size(), n = references.size();
+  std::vector<std::vector<Counts>> counts(runs);
+  Estimate out;
+  for (size_t run = 0; run < runs; ++run) {
+    Counts all;
+    for (size_t i = 0; i < n; ++i) {
+      counts[run].push_back(count(outputs[run][i], std::span(&references[i], 1)));
+      all.add(counts[run].back());
+    }
+    out.runs.push_back(all.score());
+  }
+  for (int64_t r = 0; r < kResamples / 2; ++r) {
+    Draw draw_item = resampled_items(r);
+    std::vector<size_t> items;
+    for (size_t i = 0; i < n; ++i) items.push_back(size_t(draw_item.below(n)));
+    double sum = 0;
+    for (size_t run : resampled_runs(r, runs)) {
+      Counts all;
+      for (size_t i : items) all.add(counts[run][i]);
+      sum += all.score();
+    }
+    out.resamples.push_back(sum / double(runs));
+  }
+  return out;
+}
 
 // Tokens of answers against those of one reference each.
 struct TokenOverlap {

@@ -325,7 +325,7 @@ Rows task_rows(const json& report, const char* begin, const char* end) {
   for (size_t i = 0; i < tasks->size(); ++i) {
     const json& task = tasks->at(i);
     rows.push_back(
-        {shown(text_of(task, "task")) + (task.at("held_out") == true ? " (held out)" : ""), text_of(task, "depth")});
+        {visible(text_of(task, "task")) + (task.at("held_out") == true ? " (held out)" : ""), text_of(task, "depth")});
     for (const json& c : report.at("contenders")) {
       if (c.at("stages").empty() || c.at("stages").front().at("tasks").empty()) continue;
       std::string cell;

@@ -31,20 +31,6 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-std::string shown(std::string_view text) {
-  std::string out;
-  for (char c : text) {
-    if (uint8_t(c) >= 0x20 && c != 0x7f) {
-      out += c;
-    } else if (c == '\n' || c == '\t' || c == '\r') {
-      out += c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r";
-    } else {
-      out += fmt::format("\\x{:02x}", uint8_t(c));
-    }
-  }
-  return out;
-}
-
 namespace {
 
 // Characters of UTF-8, for columns.

@@ -11,8 +11,6 @@ namespace triarch::report {
 
 // For HTML.
 std::string escaped(std::string_view text);
-// A text that may hold anything (a token) as one line that shows its control characters: \\n, \\t, \\x01.
-std::string shown(std::string_view text);
 // Text between these is bold in a page.
 constexpr char kBold = '\x01', kPlain = '\x02';
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "triarch/base/error.h"
+#include "triarch/base/human.h"
 #include "triarch/report/assets.h"
 #include "triarch/report/page.h"
 
@@ -23,7 +24,7 @@ Rows rows_of(const json& table) {
   Rows rows = {table.at("head").get<std::vector<std::string>>()};
   for (const json& row : table.at("rows")) {
     rows.emplace_back();
-    for (const json& cell : row) rows.back().push_back(shown(cell.get<std::string>()));
+    for (const json& cell : row) rows.back().push_back(visible(cell.get<std::string>()));
   }
   return rows;
 }

@@ -295,12 +295,10 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
       if (x->rate <= 0) x->rate = swept != k.contenders.end() ? swept->rate : swept_rate(*x, k.width);
     }
   }
-  std::error_code error;
   if (folder.empty()) {
     folder = new_folder("runs/compare-" + c->data_.name, "compare");
   } else {
-    fs::create_directories(folder, error);
-    require(!error, "compare: could not make the folder '{}': {}", folder.string(), error.message());
+    make_folders(folder, "compare");
   }
   c->folder_ = folder;
   c->data_.tokenizer.save(folder / "tokenizer.bin");

@@ -192,36 +192,6 @@ struct Measured {
   std::vector<std::vector<Estimate>> tasks;  // [stages][groups]
 };
 
-// A score of a corpus whose counts add up, of each seed's outputs, with resamples of seeds and texts.
-template <class Counts, class Count>
-Estimate corpus_estimate(const std::vector<std::vector<std::string>>& outputs,
-                         const std::vector<std::string>& references, Count count) {
-  const size_t runs = outputs.size(), n = references.size();
-  std::vector<std::vector<Counts>> counts(runs);
-  Estimate out;
-  for (size_t run = 0; run < runs; ++run) {
-    Counts all;
-    for (size_t i = 0; i < n; ++i) {
-      counts[run].push_back(count(outputs[run][i], std::span(&references[i], 1)));
-      all.add(counts[run].back());
-    }
-    out.runs.push_back(all.score());
-  }
-  for (int64_t r = 0; r < kResamples / 2; ++r) {
-    Draw draw_item = resampled_items(r);
-    std::vector<size_t> items;
-    for (size_t i = 0; i < n; ++i) items.push_back(size_t(draw_item.below(n)));
-    double sum = 0;
-    for (size_t run : resampled_runs(r, runs)) {
-      Counts all;
-      for (size_t i : items) all.add(counts[run][i]);
-      sum += all.score();
-    }
-    out.resamples.push_back(sum / double(runs));
-  }
-  return out;
-}
-
 // A stage of a contender, from all its seeds.
 class StageOf {
  public:

@@ -51,11 +51,7 @@ WorkQueue::WorkQueue(fs::path folder)
 }
 
 void WorkQueue::create(const fs::path& folder, const std::vector<std::string>& names) {
-  std::error_code error;
-  for (const char* part : {"queue", "working", "results"}) {
-    fs::create_directories(folder / part, error);
-    require(!error, "could not make the folder '{}': {}", (folder / part).string(), error.message());
-  }
+  for (const char* part : {"queue", "working", "results"}) make_folders(folder / part, "queue");
   // Names move from queue to working to results: read in this order, those that others move meanwhile are seen too.
   std::set<std::string> known;
   for (const char* part : {"queue", "working", "results"}) {
