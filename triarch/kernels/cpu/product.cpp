@@ -90,7 +90,7 @@ struct Layout {
                                 // are written side by side and powers of two would share cache sets
   int64_t a_row;                // from one row of a packed panel of a to the next
   bool a_in_place, b_in_place;  // the micro-kernel reads it where it is
-  bool a_ahead = false;         // and has the next rows of a fetched meanwhile
+  bool a_ahead = false;         // and fetches a's next rows itself, since it multiplies these by few columns
 };
 
 template <class Slot, class A, class C, class B>
@@ -160,6 +160,27 @@ void pack_a(const A* a, int64_t stride, bool transposed, int64_t readable, int64
   }
 }
 
+// Memory that is read soon, fetched into the second-level cache a few lines at a time while something else is computed.
+class Fetching {
+ public:
+  // `rows` of `bytes`, `stride` bytes apart, in so many parts.
+  void begin(const void* from, int64_t stride, int64_t rows, int64_t bytes, int64_t parts) {
+    row_ = static_cast<const char*>(from);
+    stride_ = stride, lines_ = divide_up(bytes, 64), line_ = 0;
+    left_ = rows * lines_, each_ = divide_up(left_, parts);
+  }
+  void part() {
+    for (int64_t i = smaller(each_, left_); i > 0; --i, --left_) {
+      __builtin_prefetch(row_ + line_ * 64, 0, 2);
+      if (++line_ == lines_) line_ = 0, row_ += stride_;
+    }
+  }
+
+ private:
+  const char* row_ = nullptr;
+  int64_t stride_ = 0, lines_ = 0, line_ = 0, left_ = 0, each_ = 0;
+};
+
 // A unit: panels [a_begin, a_end) of the a_count that x's rows are cut into, times the columns [col, col + cols).
 struct Unit {
   int64_t a_begin, a_end, a_count, col, cols;
@@ -190,6 +211,15 @@ void multiply_unit(const Product<A, C, B>& x, const Layout& layout, const Unit& 
     if (x.a_transposed && !layout.a_in_place) {
       pack_a<Slot>(a_block, x.a_stride, true, x.m - first_row, k, layout, begin, a_count, packed_a);
     }
+    // Operands that were written long ago are far away: a's next block, or the rows of its next panel, are fetched
+    // while this one is multiplied.
+    Fetching fetching;
+    constexpr auto kBytes = int64_t(sizeof(A));
+    if (x.a_transposed && !layout.a_in_place && block_k + 1 < layout.k_blocks) {
+      fetching.begin(a_block + layout.depth * x.a_stride, x.a_stride * kBytes,
+                     smaller(layout.depth, x.k - k_begin - layout.depth), begin[a_count] * kBytes,
+                     int64_t(a_count) * b_count);
+    }
     for (int first = 0; first < b_count; first += kBlock / kCols) {
       const int last = int(smaller(b_count, first + kBlock / kCols));
       for (int i = 0; i < a_count; ++i) {
@@ -207,11 +237,16 @@ void multiply_unit(const Product<A, C, B>& x, const Layout& layout, const Unit& 
         } else if (layout.a_in_place) {
           a = {reinterpret_cast<const float*>(a_block + begin[i] * x.a_stride), x.a_stride / 2, 1};
         }
+        if (!x.a_transposed && !layout.a_ahead && first == 0 && row + height < x.m) {
+          fetching.begin(x.a + (row + height) * x.a_stride + k_begin, x.a_stride * kBytes,
+                         smaller(height, x.m - row - height), k * kBytes, last - first);
+        }
         for (int j = first; j < last; ++j) {
           const auto run = Kernel::of(height, layout.a_ahead && j == last - 1);
           const int64_t col = unit.col + j * kCols, cols = unit.cols - j * kCols;
           if (x.symmetric && col + kCols <= row) continue;
           const float* b = unit.b.data + block_k * unit.b.block + j * unit.b.panel;
+          fetching.part();
           if constexpr (sizeof(C) == sizeof(float)) {
             if (plain && cols >= kCols) {
               float* c = x.c + row * x.c_stride + col;
