@@ -102,6 +102,7 @@ Outcome forward_backward(const StudyOptions& o, const StudyWork& work) {
 
 Outcome emergence(const StudyOptions& o, const StudyWork& work) {
   expect_no_models(o);
+  if (o.full && o.tokens > 0) fail(ExitCode::usage, "study emergence: --full is --tokens 4000000; give one of them");
   EmergenceOptions options;
   const int64_t last = options.ladder.back().tokens, tokens = o.tokens > 0 ? o.tokens : (o.full ? 8 : 1) * last;
   if (tokens < 50'000) fail(ExitCode::usage, "study emergence: expected at least --tokens 50000, found {}", o.tokens);
@@ -144,7 +145,10 @@ Outcome multimodal(const StudyOptions& o, const StudyWork& work) {
     fail(ExitCode::usage, "study multimodal: expected no model, and --images, --sounds or neither");
   }
   MultimodalOptions options;
-  if (o.full) options.steps = 1500, options.seeds = 5;
+  if (o.full) {
+    work.say("takes", "about 7 minutes on 2 cores");
+    options.steps = 1500, options.seeds = 5;
+  }
   const int64_t items = o.full ? 1000 : 250;
   return multimodal_study(!o.images.empty()   ? picture_task(o.images, 4 * items)
                           : !o.sounds.empty() ? sound_task(o.sounds, 4 * items)

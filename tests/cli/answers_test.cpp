@@ -76,7 +76,9 @@ TEST(Evaluate, QuestionsAndPairsOfSeveralModels) {
   EXPECT_EQ(lines[0]["items"], 12);
   EXPECT_EQ(lines[0]["value"], 100);
   EXPECT_NEAR(lines[0]["low"].get<double>(), 100 * std::pow(0.025, 1 / 12.0), 1e-6);
-  EXPECT_EQ(lines[1]["minus_first"], Json({{"value", 0.0}, {"low", 0.0}, {"high", 0.0}}));
+  // The same answers, but of 12 questions only.
+  EXPECT_EQ(lines[1]["minus_first"]["value"], 0.0);
+  EXPECT_NEAR(lines[1]["minus_first"]["high"].get<double>(), 100 - lines[0]["low"].get<double>(), 1e-6);
   EXPECT_EQ(lines[2]["model"], Models::path("encoder"));
   const Ended shots = triarch({"evaluate", causal, "--tasks", tasks, "--shots", "2", "--most", "5"});
   EXPECT_EQ(shots.code, 0) << shots.err;
@@ -94,9 +96,61 @@ TEST(Evaluate, QuestionsAndPairsOfSeveralModels) {
   EXPECT_EQ(answers[0]["figure"], "BLEU");
   EXPECT_EQ(answers[2]["figure"], "% exactly right");
   EXPECT_EQ(answers[2]["value"], 75);
+  const Ended table = triarch(
+      {"evaluate", Models::path("encoder_decoder"), causal, "--pairs", file, "--most", "3", "--max-tokens", "4"});
+  EXPECT_EQ(table.code, 0) << table.err;
+  EXPECT_TRUE(has(table.out, "minus the first")) << table.out;
+
+  // What is wrong is said before anything is asked.
   EXPECT_EQ(triarch({"evaluate", causal}).code, 2);
-  EXPECT_EQ(triarch({"evaluate", Models::path("encoder"), "--pairs", file}).code, 2);
+  EXPECT_EQ(triarch({"evaluate", causal, "--tasks", tasks, "--pairs", (scratch / "none.tsv").string()}).code, 1);
+  EXPECT_EQ(triarch({"evaluate", causal, Models::path("encoder"), "--pairs", file}).code, 2);
   EXPECT_EQ(triarch({"evaluate", Models::path("classes"), "--tasks", tasks}).code, 2);
+  EXPECT_EQ(triarch({"evaluate", causal, "--pairs", file, "--ranking", "best"}).code, 2);
+  EXPECT_EQ(triarch({"evaluate", causal, "--tasks", tasks, "--shots", "-1"}).code, 2);
+}
+
+TEST(Evaluate, SeveralFilesContextsAndMinimalPairs) {
+  const Scratch scratch;
+  const std::string causal = Models::path("causal");
+  std::string questions, sentences = "sentence_good\tsentence_bad\n";
+  for (const char* who : {"the cat", "a dog", "my king", "the old man"}) {
+    const Json q = {{"context", std::string(who) + " sees a dog."},
+                    {"prompt", std::string(who) + " sees"},
+                    {"candidates", {"a dog", "sees the"}},
+                    {"answer", 0}};
+    questions += q.dump() + "\n";
+    sentences += fmt::format("{0} sees a dog.\t{0} dog a sees.\n", who);
+  }
+  std::string more;  // than any model reads
+  for (int i = 0; i < 2000; ++i) more += "the cat sees a dog. ";
+  const Json one = {{"context", more}, {"prompt", "the cat sees"}, {"candidates", {"a dog", "sees"}}, {"answer", 0}};
+  std::filesystem::create_directories(scratch / "a");
+  std::filesystem::create_directories(scratch / "b");
+  const std::string first = scratch.write("a/q.jsonl", questions), second = scratch.write("b/q.jsonl", questions),
+                    with_long = scratch.write("long.jsonl", questions + one.dump());
+  std::filesystem::create_directories(scratch / "pairs");
+  scratch.write("pairs/agreement.tsv", sentences);
+  const auto lines = triarch({"evaluate", causal, "--tasks", first, "--tasks", second, "--minimal-pairs",
+                              (scratch / "pairs").string(), "--json"})
+                         .lines();
+  std::vector<std::string> about;
+  for (const Json& l : lines) about.push_back(l["about"].get<std::string>() + " " + l["figure"].get<std::string>());
+  EXPECT_EQ(about, (std::vector<std::string>{"q % right", "q % right without the context", second + ": q % right",
+                                             second + ": q % right without the context", "all questions % right",
+                                             "agreement % right"}));
+  EXPECT_EQ(lines[4]["items"], 8);
+  EXPECT_EQ(lines[4]["chance"], 50);
+  EXPECT_EQ(lines[5]["value"], 100);
+
+  // A question that is too long is left out; with examples before them the others stay.
+  const Ended shots = triarch({"evaluate", causal, "--tasks", with_long, "--shots", "1", "--json"});
+  EXPECT_EQ(shots.code, 0) << shots.err;
+  EXPECT_TRUE(has(shots.err, "1 of 5 questions")) << shots.err;
+  EXPECT_EQ(shots.lines().at(0)["items"], 4);
+  const Ended none = triarch({"evaluate", causal, "--tasks", scratch.write("only.jsonl", one.dump())});
+  EXPECT_EQ(none.code, 2);
+  EXPECT_EQ(none.out, "");
 }
 
 TEST(Texts, ThatAreTooLongAreNamed) {

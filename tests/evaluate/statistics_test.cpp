@@ -62,6 +62,33 @@ TEST(Statistics, BinomialTailAndHolm) {
   EXPECT_NEAR(binomial_interval(5, 10).low, 0.18709, 1e-5);
   EXPECT_NEAR(binomial_interval(5, 10).high, 0.81291, 1e-5);
   EXPECT_THROW(binomial_interval(1, 0), Error);
+  // Where the two never differ and have no spread, as wide as both shares' intervals together.
+  const Interval never = paired_shares_interval("1111111111", "1111111111");
+  EXPECT_NEAR(never.high, 1 - std::pow(0.025, 0.1), 1e-9);
+  EXPECT_NEAR(never.low, -never.high, 1e-12);
+  // Answers that always agree tell the two apart least: no correlation is left over.
+  const Interval same = paired_shares_interval("1010101010", "1010101010");
+  EXPECT_NEAR(same.low, 0, 1e-9);
+  EXPECT_NEAR(same.high, 0, 1e-9);
+  const Interval other = paired_shares_interval("1111100000", "0000011111");
+  EXPECT_NEAR(other.high, 2 * (0.81291 - 0.5), 1e-4);
+  EXPECT_THROW(paired_shares_interval("1", "11"), Error);
+  EXPECT_THROW(paired_shares_interval("", ""), Error);
+  // It holds the difference in 95 % of samples or more.
+  Draw draw(Key(3, Purpose::test));
+  int64_t held = 0;
+  constexpr int64_t kSamples = 1000;
+  for (int64_t s = 0; s < kSamples; ++s) {
+    std::string a, b;
+    for (int i = 0; i < 40; ++i) {
+      const double u = draw.uniform();  // both .5, only a .25, only b .1
+      a += u < 0.75 ? '1' : '0';
+      b += u < 0.5 || (u >= 0.75 && u < 0.85) ? '1' : '0';
+    }
+    const Interval x = paired_shares_interval(a, b);
+    held += x.low <= 0.15 && 0.15 <= x.high;
+  }
+  EXPECT_GE(held, kSamples * 94 / 100);
   // Sorted .01 .02 .03 .04 against .0125 .0167 .025 .05: only the first is rejected, the last not although below .05.
   EXPECT_EQ(holm(std::vector<double>{0.04, 0.01, 0.03, 0.02}, 0.05), (std::vector<bool>{false, true, false, false}));
   EXPECT_EQ(holm(std::vector<double>{0.015, 0.01, 0.02}, 0.05), (std::vector<bool>{true, true, true}));

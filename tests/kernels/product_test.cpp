@@ -197,6 +197,7 @@ TEST_F(ProductTest, LargeSizes) {
     check_types({.m = m, .n = 133, .k = 40, .bias = true, .pre_activation = true, .activation = Activation::gelu});
   }
   check_types({.m = 61, .n = 3200, .k = 770, .bias = true});
+  check_types({.m = 16, .n = 1030, .k = 1024});  // rows a multiple of 4 KB apart
 }
 
 // Half of x x' or of x' x, mirrored, is bit by bit what the whole product gives.

@@ -66,6 +66,13 @@ TEST(ModelSpec, SizesBeyondAnyModelAreRefused) {
   EXPECT_TRUE(refused([](ModelSpec& s) { s.heads = s.kv_heads = s.head_dim = 1 << 16; }));
   EXPECT_TRUE(refused([](ModelSpec& s) { s.mlp_width = huge; }));
   EXPECT_TRUE(refused([](ModelSpec& s) { s.max_positions = huge; }));
+  EXPECT_TRUE(refused([](ModelSpec& s) { s.position_offset = huge; }));
+  EXPECT_TRUE(refused([](ModelSpec& s) { s.position_offset = -3; }));
+  EXPECT_TRUE(refused([](ModelSpec& s) { s.relative_buckets = huge; }));
+  EXPECT_TRUE(refused([](ModelSpec& s) { s.token_types = huge; }));
+  EXPECT_TRUE(refused([](ModelSpec& s) { s.token_types = -1; }));
+  EXPECT_TRUE(refused([](ModelSpec& s) { s.classes = huge; }));
+  EXPECT_TRUE(refused([](ModelSpec& s) { s.tags = -1; }));
   EXPECT_THROW(preset("llama", Family::causal, huge, 2), Error);
 }
 

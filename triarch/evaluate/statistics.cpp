@@ -125,6 +125,23 @@ Interval binomial_interval(int64_t k, int64_t n, double level) {
   return {k == 0 ? 0 : solve(k, tail), k == n ? 1 : solve(k + 1, 1 - tail)};
 }
 
+Interval paired_shares_interval(std::string_view a, std::string_view b, double level) {
+  require(a.size() == b.size() && !a.empty(), "shares: expected the same items, found {} and {}", a.size(), b.size());
+  double both = 0, only_a = 0, only_b = 0, neither = 0;
+  for (size_t i = 0; i < a.size(); ++i)
+    (a[i] == '1' ? b[i] == '1' ? both : only_a : b[i] == '1' ? only_b : neither) += 1;
+  const auto n = int64_t(a.size());
+  const double of_a = (both + only_a) / double(n), of_b = (both + only_b) / double(n);
+  const Interval x = binomial_interval(int64_t(both + only_a), n, level);
+  const Interval y = binomial_interval(int64_t(both + only_b), n, level);
+  // The correlation of the two; 0 where one of them has no spread.
+  const double spread = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither);
+  const double phi = spread > 0 ? (both * neither - only_a * only_b) / std::sqrt(spread) : 0;
+  const auto reach = [phi](double p, double q) { return std::sqrt(std::max(0.0, p * p - 2 * phi * p * q + q * q)); };
+  const double d = of_a - of_b;
+  return {d - reach(of_a - x.low, y.high - of_b), d + reach(x.high - of_a, of_b - y.low)};
+}
+
 std::vector<bool> holm(std::span<const double> p_values, double level) {
   std::vector<size_t> order(p_values.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;

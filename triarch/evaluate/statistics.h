@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "triarch/base/random.h"
@@ -40,6 +41,9 @@ std::optional<Interval> t_interval(std::span<const double> x, double level = 0.9
 double binomial_tail(int64_t k, int64_t n, double p);
 // Of p, where k of n > 0 trials succeeded (Clopper and Pearson 1934): it has a width also where all or none did.
 Interval binomial_interval(int64_t k, int64_t n, double level = 0.95);
+// Of the share of '1' in a minus that in b, of the same items (Newcombe 1998b, method 10, about the exact intervals of
+// both shares): it has a width also where the two never differ. Error unless both are as long, and not empty.
+Interval paired_shares_interval(std::string_view a, std::string_view b, double level = 0.95);
 // Holm's step-down: which hypotheses are rejected so that the chance of any wrong rejection is at most `level`.
 std::vector<bool> holm(std::span<const double> p_values, double level);
 

@@ -57,6 +57,11 @@ void ModelSpec::check() const {
   }
   bounded("max_positions", max_positions, 1, kMostRows);
   bounded("features", features, 0, kMostRows);
+  bounded("position_offset", position_offset, 0, kMostRows);
+  bounded("relative_buckets", relative_buckets, 1, kMostWidth);
+  bounded("token_types", token_types, 0, kMostRows);
+  bounded("classes", classes, 0, kMostRows);
+  bounded("tags", tags, 0, kMostRows);
   if (dropout < 0 || dropout >= 1) wrong("dropout", fmt::format("expected a rate in [0, 1), found {}", dropout));
   if (attention_dropout < 0 || attention_dropout >= 1) {
     wrong("attention_dropout", fmt::format("expected a rate in [0, 1), found {}", attention_dropout));

@@ -87,8 +87,12 @@ class IclTrial {
   // One epoch. The views of each step, if there is a watch.
   std::vector<std::vector<AttentionView>> finetune(KeyValueTuning& tuning, std::span<const Demonstration> examples,
                                                    double rate, AttentionWatch* watch);
-  // Of the rates below `limit`, the one with which finetuning on the validation tasks answers best.
-  double choose_rate(KeyValueTuning& tuning, double limit);
+  // A rate and what finetuning with it answers on the validation tasks.
+  struct Tried {
+    double rate, right, nll;
+  };
+  // The best first, without those that diverge.
+  std::vector<Tried> try_rates(KeyValueTuning& tuning);
   IclResult measure(KeyValueTuning& tuning, double rate);
 
   // Agreement of scores to the query's words.
@@ -179,14 +183,15 @@ std::vector<std::vector<AttentionView>> IclTrial::finetune(KeyValueTuning& tunin
     if (!tuning.step(batch, rate)) fail(ExitCode::diverged, "icl: finetuning diverged at a rate of {}", rate);
     if (watch) out.push_back(watch->take());
   }
+  // The last step's loss is from before it.
+  if (!std::isfinite(tuning.moved())) fail(ExitCode::diverged, "icl: finetuning diverged at a rate of {}", rate);
   return out;
 }
 
-double IclTrial::choose_rate(KeyValueTuning& tuning, double limit) {
-  double best = 0, best_right = -1, best_nll = 0;
+std::vector<IclTrial::Tried> IclTrial::try_rates(KeyValueTuning& tuning) {
+  std::vector<Tried> out;
   for (double rate : o_.rates) {
-    if (!(rate < limit)) continue;
-    double right = 0, nll = 0;
+    Tried tried{rate, 0, 0};
     try {
       for (int64_t t = 0; t < o_.validation_tasks; ++t) {
         const Key key = Key(1, Purpose::test).with(uint64_t(IclUse::choosing)).with(uint64_t(t));
@@ -195,22 +200,19 @@ double IclTrial::choose_rate(KeyValueTuning& tuning, double limit) {
         finetune(tuning, world_.balanced(task, size_t(o_.demonstrations), draw), rate, nullptr);
         for (const Demonstration& q : world_.balanced(task, size_t(o_.queries), draw)) {
           const Answer a = ask({}, q, nullptr);
-          right += a.right;
-          nll += a.nll;
+          tried.right += a.right;
+          tried.nll += a.nll;
         }
       }
     } catch (const Error& e) {
       if (e.code != ExitCode::diverged) throw;
-      continue;  // this rate is too high
+      continue;
     }
-    if (right > best_right || (right == best_right && nll < best_nll)) {
-      best = rate;
-      best_right = right;
-      best_nll = nll;
-    }
+    if (std::isfinite(tried.nll)) out.push_back(tried);
   }
-  if (best_right < 0) fail(ExitCode::diverged, "icl: finetuning diverged at every rate");
-  return best;
+  std::ranges::stable_sort(
+      out, [](const Tried& a, const Tried& b) { return a.right != b.right ? a.right > b.right : a.nll < b.nll; });
+  return out;
 }
 
 double IclTrial::weights_agreement(const IclPlace& place, const AttentionView& icl, const AttentionView& other) {
@@ -262,15 +264,18 @@ void IclTrial::add_taus(size_t place, const AttentionView& icl, const AttentionV
 
 IclResult IclTrial::measure() {
   KeyValueTuning tuning(learner_);
-  for (double limit = HUGE_VAL;;) {
-    const double rate = choose_rate(tuning, limit);
+  double limit = HUGE_VAL;
+  for (const Tried& tried : try_rates(tuning)) {
+    if (tried.rate >= limit) continue;
     try {
-      return measure(tuning, rate);
+      return measure(tuning, tried.rate);
     } catch (const Error& e) {
       if (e.code != ExitCode::diverged) throw;
-      limit = rate;  // the validation tasks bore a rate that another does not
+      limit = tried.rate;  // the validation tasks bore a rate that another does not
     }
   }
+  fail(ExitCode::diverged, "icl: expected a rate with which finetuning converges, found that it diverges from {} on",
+       std::ranges::min(o_.rates));
 }
 
 IclResult IclTrial::measure(KeyValueTuning& tuning, double rate) {

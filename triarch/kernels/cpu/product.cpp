@@ -237,16 +237,16 @@ void multiply_unit(const Product<A, C, B>& x, const Layout& layout, const Unit& 
         } else if (layout.a_in_place) {
           a = {reinterpret_cast<const float*>(a_block + begin[i] * x.a_stride), x.a_stride / 2, 1};
         }
-        if (!x.a_transposed && !layout.a_ahead && first == 0 && row + height < x.m) {
-          fetching.begin(x.a + (row + height) * x.a_stride + k_begin, x.a_stride * kBytes,
-                         smaller(height, x.m - row - height), k * kBytes, last - first);
+        if (!x.a_transposed && !layout.a_ahead && first == 0 && i + 1 < a_count) {
+          fetching.begin(a_block + begin[i + 1] * x.a_stride, x.a_stride * kBytes, begin[i + 2] - begin[i + 1],
+                         k * kBytes, last - first);
         }
         for (int j = first; j < last; ++j) {
           const auto run = Kernel::of(height, layout.a_ahead && j == last - 1);
           const int64_t col = unit.col + j * kCols, cols = unit.cols - j * kCols;
+          fetching.part();
           if (x.symmetric && col + kCols <= row) continue;
           const float* b = unit.b.data + block_k * unit.b.block + j * unit.b.panel;
-          fetching.part();
           if constexpr (sizeof(C) == sizeof(float)) {
             if (plain && cols >= kCols) {
               float* c = x.c + row * x.c_stride + col;
