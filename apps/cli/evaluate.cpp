@@ -56,7 +56,7 @@ Row row_of_shares(std::string about, std::string figure, std::span<const std::st
 Row row_of_estimates(std::string about, std::string figure, int64_t items, std::span<const Estimate> estimates) {
   Row row{std::move(about), std::move(figure), items};
   for (const Estimate& e : estimates) {
-    const Figure f = figure_of(e, {0, 100});
+    const Figure f = figure_of(e, kPercent);
     row.values.push_back(f.mean);
     row.intervals.push_back(items > 1 ? std::optional(Interval{f.low, f.high}) : std::nullopt);
     row.differences.push_back(items > 1 ? std::optional(difference(e, estimates.front()).interval) : std::nullopt);

@@ -9,6 +9,7 @@
 
 #include "triarch/base/error.h"
 #include "triarch/base/files.h"
+#include "triarch/study/over_seeds.h"
 
 namespace triarch {
 namespace {
@@ -52,6 +53,12 @@ MultimodalOptions tiny_options() {
   MultimodalOptions o;
   o.width = 16, o.layers = 1, o.steps = 250, o.batch = 16, o.points = 2, o.seeds = 3, o.rates = {1}, o.exhibits = 2;
   return o;
+}
+
+TEST(OverSeeds, IntervalsStayWithinWhatAFigureCanBe) {
+  EXPECT_EQ(with_interval(0.99, Interval{0.9, 1.2}, "{:.1f}", 100, kShare), "99.0 [90.0, 100.0]");
+  EXPECT_EQ(with_interval(0.01, Interval{-0.2, 0.04}, "{:.2f}", 1, kPositive), "0.01 [0.00, 0.04]");
+  EXPECT_EQ(with_interval(0.01, Interval{-0.2, 0.04}), "0.01 [-0.20, 0.04]");
 }
 
 TEST(Multimodal, ExampleHasRowsThenWords) {

@@ -97,8 +97,10 @@ struct Figure {
     v("seeds", seeds, "of each seed");
   }
 };
-constexpr Interval kAnywhere = {-HUGE_VAL, HUGE_VAL};
-// `range`: what the figure can be, to which its interval is cut. (Student's t knows of no range.)
+// What a figure can be.
+constexpr Interval kAnywhere = {-HUGE_VAL, HUGE_VAL}, kShare = {0, 1}, kPercent = {0, 100}, kPositive = {0, HUGE_VAL},
+                   kCosine = {-1, 1};
+// Its interval is cut to what the figure can be; Student's t knows of no range.
 Figure figure_of(const Estimate& estimate, Interval range = kAnywhere);
 
 // Of a - b: the same runs (by seed) and items on both sides.

@@ -182,7 +182,7 @@ std::string title_of_group(const std::string& name) {
 }
 
 // What figures can be.
-constexpr Interval kShare = {0, 1}, kPercent = {0, 100}, kPositive = {0, HUGE_VAL}, kScore = {-HUGE_VAL, 1};
+constexpr Interval kScore = {-HUGE_VAL, 1};
 
 // What one contender measured in all seeds, stage by stage.
 struct Measured {

@@ -28,7 +28,9 @@ std::vector<double> read(IclSeeds seeds, const Read& f) {
   return out;
 }
 
-std::string figure(IclSeeds seeds, const Read& f) { return over_seeds(read(seeds, f)); }
+std::string figure(IclSeeds seeds, Interval range, const Read& f) {
+  return over_seeds(read(seeds, f), "{:.2f}", 1, range);
+}
 
 const IclUpdate& update_of(const IclResult& r, const std::string& name) {
   const auto u = std::ranges::find(r.updates, name, &IclUpdate::name);
@@ -110,10 +112,10 @@ void add_accuracies(const std::vector<IclSeeds>& families, StudyReport& r) {
   StudyChart chart{"Right answers by number of demonstrations in context", "demonstrations", "accuracy"};
   for (const IclSeeds& f : families) {
     const std::string title = title_of(f.front().family);
-    std::vector<std::string> row = {title, figure(f, [](const IclResult& x) { return x.zero_shot; }),
-                                    figure(f, [](const IclResult& x) { return x.in_context; })};
+    std::vector<std::string> row = {title, figure(f, kShare, [](const IclResult& x) { return x.zero_shot; }),
+                                    figure(f, kShare, [](const IclResult& x) { return x.in_context; })};
     for (const char* u : kUpdates) {
-      if (u != kReordered) row.push_back(figure(f, accuracy(u)));
+      if (u != kReordered) row.push_back(figure(f, kShare, accuracy(u)));
     }
     std::vector<std::string> rates;
     for (const IclResult& x : f) rates.push_back(fmt::format("{}", x.rate));
@@ -131,7 +133,8 @@ void add_accuracies(const std::vector<IclSeeds>& families, StudyReport& r) {
     if (rec.empty()) {
       recall.rows.push_back({title, "-", "-", "-", seeds});
     } else {
-      recall.rows.push_back({title, over_seeds(rec), over_seeds(base), over_seeds(minus(rec, base)), seeds});
+      recall.rows.push_back({title, over_seeds(rec, "{:.2f}", 1, kShare), over_seeds(base, "{:.2f}", 1, kShare),
+                             over_seeds(minus(rec, base)), seeds});
     }
 
     StudySeries line;
@@ -183,7 +186,7 @@ void add_outputs(const std::vector<IclSeeds>& families, StudyReport& r) {
     for (size_t p = 0; p < places_of(f).size(); ++p) {
       const IclAgreement& place = places_of(f)[p];
       table.rows.push_back({title, place.place});
-      for (const char* u : kUpdates) table.rows.back().push_back(figure(f, outputs(u, p)));
+      for (const char* u : kUpdates) table.rows.back().push_back(figure(f, kCosine, outputs(u, p)));
       StudySeries line;
       line.label = fmt::format("{}, {}", title, place.place);
       for (size_t l = 0; l < place.outputs.size(); ++l) {
@@ -251,10 +254,10 @@ void add_weights(const std::vector<IclSeeds>& families, StudyReport& r) {
     for (size_t p = 0; p < places_of(f).size(); ++p) {
       if (!places_of(f)[p].weights) continue;
       table.rows.push_back({title_of(f.front().family), places_of(f)[p].place,
-                            figure(f, [p](const IclResult& x) { return x.weights_before[p]; })});
+                            figure(f, kCosine, [p](const IclResult& x) { return x.weights_before[p]; })});
       for (const char* u : kUpdates) {
         table.rows.back().push_back(
-            figure(f, [=](const IclResult& x) { return *update_of(x, u).agreement[p].weights; }));
+            figure(f, kCosine, [=](const IclResult& x) { return *update_of(x, u).agreement[p].weights; }));
       }
     }
   }
@@ -279,7 +282,7 @@ void add_taus(const std::vector<IclSeeds>& families, StudyReport& r) {
       for (bool tokens : {true, false}) {
         table.rows.push_back({title, places_of(f)[p].place, tokens ? "tokens" : "demonstrations"});
         for (const char* u : {kFinetuned, kShuffled, kOtherTask}) {
-          table.rows.back().push_back(over_seeds(tau(u, tokens)));
+          table.rows.back().push_back(over_seeds(tau(u, tokens), "{:.2f}", 1, kCosine));
         }
       }
       if (!learns(f)) continue;

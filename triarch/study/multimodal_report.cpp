@@ -77,8 +77,8 @@ struct Results {
   }
 };
 
-std::string cell(const Estimate& e, double factor, const char* form) {
-  return with_interval(e.mean(), e.interval(), form, factor);
+std::string cell(const Estimate& e, double factor, const char* form, Interval range) {
+  return with_interval(e.mean(), e.interval(), form, factor, range);
 }
 
 std::vector<std::string> head_of(const MultimodalTask& task, const char* first) {
@@ -276,8 +276,8 @@ std::optional<StudyReport> multimodal_study(const MultimodalTask& task, const Mu
   for (size_t c = 0; c < kContenders; ++c) {
     std::vector<std::string> share = {kMultimodal[c].title}, nats = share;
     for (size_t s = 0; s < task.sets.size(); ++s) {
-      share.push_back(cell(results.right(c, s), 100, "{:.1f}"));
-      nats.push_back(cell(results.nats(c, s), 1, "{:.3f}"));
+      share.push_back(cell(results.right(c, s), 100, "{:.1f}", kShare));
+      nats.push_back(cell(results.nats(c, s), 1, "{:.3f}", kPositive));
     }
     right.rows.push_back(std::move(share));
     loss.rows.push_back(std::move(nats));

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <span>
@@ -14,16 +15,21 @@
 
 namespace triarch {
 
-// "0.23 [0.20, 0.26]": a figure, with its interval if there is one; `form` is a format of a number.
+// "0.23 [0.20, 0.26]": a figure, with its interval if there is one, cut to what the figure can be before it is scaled;
+// `form` is a format of a number.
 inline std::string with_interval(double figure, const std::optional<Interval>& interval, const char* form = "{:.2f}",
-                                 double scale = 1) {
-  const auto written = [&](double v) { return fmt::format(fmt::runtime(form), scale * v); };
+                                 double scale = 1, Interval range = kAnywhere) {
+  const auto written = [&](double v) {
+    return fmt::format(fmt::runtime(form), scale * std::clamp(v, range.low, range.high));
+  };
   return interval ? fmt::format("{} [{}, {}]", written(figure), written(interval->low), written(interval->high))
                   : written(figure);
 }
 // The mean, with its interval (Estimate::interval, 95 %) where there is more than one seed.
-inline std::string over_seeds(std::span<const double> x, const char* form = "{:.2f}", double scale = 1) {
-  return with_interval(mean(x), x.size() < 2 ? std::nullopt : std::optional(estimate_of(x).interval()), form, scale);
+inline std::string over_seeds(std::span<const double> x, const char* form = "{:.2f}", double scale = 1,
+                              Interval range = kAnywhere) {
+  return with_interval(mean(x), x.size() < 2 ? std::nullopt : std::optional(estimate_of(x).interval()), form, scale,
+                       range);
 }
 
 inline std::vector<double> minus(std::span<const double> a, std::span<const double> b) {

@@ -60,7 +60,7 @@ StudyReport regression_report(const RegressionOptions& o, const RegressionMethod
       nearest.rows.push_back({title_of(f.front().family), std::to_string(counts[k])});
       for (Curve c :
            {&RegressionResult::from_least_squares, &RegressionResult::from_online, &RegressionResult::from_descent}) {
-        nearest.rows.back().push_back(over_seeds(at(f, c, k), "{:.3f}"));
+        nearest.rows.back().push_back(over_seeds(at(f, c, k), "{:.3f}", 1, kPositive));
       }
     }
     StudySeries line{title_of(f.front().family), {counts.begin(), counts.end()}, {}, {}, {}};
@@ -78,7 +78,8 @@ StudyReport regression_report(const RegressionOptions& o, const RegressionMethod
   }
   for (size_t k = 0; k < counts.size(); ++k) {
     std::vector<std::string> row = {std::to_string(counts[k])};
-    for (const RegressionSeeds& f : families) row.push_back(over_seeds(at(f, &RegressionResult::error, k), "{:.3f}"));
+    for (const RegressionSeeds& f : families)
+      row.push_back(over_seeds(at(f, &RegressionResult::error, k), "{:.3f}", 1, kPositive));
     if (families.size() == 2) {
       row.push_back(over_seeds(
           minus(at(families[0], &RegressionResult::error, k), at(families[1], &RegressionResult::error, k)), "{:.3f}"));

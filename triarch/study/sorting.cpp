@@ -106,7 +106,7 @@ double by_place(const SortingOptions& o, const Batch& learnt, const Batch& asked
 
 std::string percent(double x) { return fmt::format("{:.0f}", 100 * x); }
 
-std::string shares(const std::vector<double>& seeds) { return over_seeds(seeds, "{:.0f}", 100); }
+std::string shares(const std::vector<double>& seeds) { return over_seeds(seeds, "{:.0f}", 100, kShare); }
 
 }  // namespace
 
