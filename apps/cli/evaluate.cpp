@@ -89,8 +89,7 @@ ChoiceTask with_shots(const EvaluateFlags& o, const ChoiceTask& task, std::span<
     if (asked) continue;
     fail(ExitCode::usage,
          "evaluate: --shots {}: expected another question of '{}' and room for it before each one, found {} questions "
-         "and "
-         "{} tokens of {}; leave --shots out",
+         "and {} tokens of {}; leave --shots out",
          o.shots, task.name, pool.size(), m.spec().max_positions, m.folder.string());
   }
   if (asked->shots < o.shots) {

@@ -104,8 +104,7 @@ ExitCode run_fill(const FillFlags& o) {
   if (learns(m.objectives, bart)) return rewrites(o, m, texts);
   fail(ExitCode::usage,
        "fill: '{}' learnt {}, so it goes on with a text and fills no gaps; use `triarch generate {} \"a prompt\"`, or "
-       "train "
-       "an encoder, or a model with --objective span_corruption",
+       "train an encoder, or a model with --objective span_corruption",
        m.folder.string(), enum_name(m.objectives.front().kind), m.folder.string());
 }
 

@@ -198,6 +198,19 @@ TEST_F(ProductTest, LargeSizes) {
   }
   check_types({.m = 61, .n = 3200, .k = 770, .bias = true});
   check_types({.m = 16, .n = 1030, .k = 1024});  // rows a multiple of 4 KB apart
+  // Gradients of weights with more inputs than outputs, which are computed turned.
+  for (const bool accumulate : {false, true}) {
+    for (const int64_t m : {48, 272}) {
+      check_types({.m = m,
+                   .n = 333,
+                   .k = 1111,
+                   .a_transposed = true,
+                   .b_transposed = false,
+                   .accumulate = accumulate,
+                   .scale = 0.5f,
+                   .padding = 3});
+    }
+  }
 }
 
 // Half of x x' or of x' x, mirrored, is bit by bit what the whole product gives.

@@ -122,8 +122,7 @@ void check_layout(Layout layout, const Example& e) {
   if (layout != Layout::permutation && !(e.source_positions.empty() && e.target_positions.empty())) {
     fail(ExitCode::usage,
          "pack: only a permutation LM predicts tokens out of their order, found permuted tokens for the layout {}; "
-         "train "
-         "it on another objective than permutation_lm",
+         "train it on another objective than permutation_lm",
          layout_name(layout));
   }
 }

@@ -94,8 +94,7 @@ std::string study_page(std::string_view text) {
     body +=
         "<h2>Attention</h2><p class=\"soft\">A row for each token that looks, a column for each that is looked at; "
         "stronger is more. The line is the border of what a row may look at, and what lies outside is hatched. Point "
-        "at "
-        "a row to read the text as it sees it.</p><div id=\"attention\"></div>";
+        "at a row to read the text as it sees it.</p><div id=\"attention\"></div>";
   }
   body += exhibits_of(study);
   for (const json& t : study.at("tables")) {

@@ -257,16 +257,14 @@ std::optional<StudyReport> cache_study(const CacheOptions& o) {
   r.charts = {with, without, talk, again};
   r.method = {
       "Random weights: cost does not depend on them. One sequence; medians. \"Without\" is reading the whole context "
-      "for one "
-      "token.",
+      "for one token.",
       "Formula: 2 operations for every weight of the decoder and the head, and 4 layers heads head_dim for each "
-      "position "
-      "that is seen; a permutation LM computes a query row beside. An encoder-decoder's context is its source, read "
-      "once by the encoder and seen by cross attention; norms, rotations and sampling are not in the formula.",
+      "position that is seen; a permutation LM computes a query row beside. An encoder-decoder's context is its "
+      "source, read once by the encoder and seen by cross attention; norms, rotations and sampling are not in the "
+      "formula.",
       "Conversations: in every turn a model is given all that was said; what its cache has and may keep is not "
-      "computed "
-      "again. By turns: what is said in a turn is seen both ways, answers and earlier turns from the left (visibility "
-      "turn_prefix), so that what came before never changes."};
+      "computed again. By turns: what is said in a turn is seen both ways, answers and earlier turns from the left "
+      "(visibility turn_prefix), so that what came before never changes."};
   r.limits = {
       "Times are of this machine, now, with one sequence: batches share the reading of weights and look different.",
       "Small models: at larger ones reading the weights outweighs attention for longer."};

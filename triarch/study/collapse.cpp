@@ -230,8 +230,7 @@ std::optional<StudyReport> collapse_study(std::span<const StudiedModel> models, 
       r.limits.begin(),
       {fmt::format("Ratios below about {:.0e} are rounding.", kRoundedRatio),
        "Where rows see both sides, two or three layers pass before all is rounding: what fits them is decided by so "
-       "few "
-       "points.",
+       "few points.",
        "A trained model from which something was taken is another function than it was trained to be: its ratios say "
        "what its attention does, not how well it works. Intervals are over seeds of initial weights; of the models "
        "there is one of each."});

@@ -473,13 +473,11 @@ CompareReport report_of(const Comparison& comparison) {
   }
   if (!data.tasks.empty()) {
     r.notes.push_back(fmt::format(
-        "Tasks: {} of each kind under each prompt template, answered by the candidate with the largest "
-        "log-probability ({}). The score is (accuracy - max(bare, chance)) / (1 - chance): bare is what is right with "
-        "the "
-        "context left out, chance one in the number of candidates; median over templates, mean over kinds. Above "
-        "chance: "
-        "better than guessing and better than without the context, one-sided tests, Holm over the kinds, p < .01, in "
-        "every seed.",
+        "Tasks: {} of each kind under each prompt template, answered by the candidate with the largest log-probability "
+        "({}). The score is (accuracy - max(bare, chance)) / (1 - chance): bare is what is right with the context left "
+        "out, chance one in the number of candidates; median over templates, mean over kinds. Above chance: better "
+        "than guessing and better than without the context, one-sided tests, Holm over the kinds, p < .01, in every "
+        "seed.",
         questions(data.tasks), k.ranking == Ranking::sum ? "summed" : enum_name(k.ranking)));
   }
   if (data.instruction_tokens > 0) {

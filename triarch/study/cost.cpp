@@ -146,8 +146,8 @@ class Prices {
       const auto alone = way(false), with = way(true);
       if (alone == reached.end() || with == reached.end()) continue;
       r_.findings.push_back(
-          fmt::format("To reach {}, {}: with finetuning {} times the operations of pretraining alone.", t.title,
-                      e.family, times(paired(with->log_flops, alone->log_flops))));
+          fmt::format("To reach {}, {}: operations with finetuning as multiples of those of pretraining alone: {}.",
+                      t.title, e.family, times(paired(with->log_flops, alone->log_flops))));
     }
   }
 
@@ -403,20 +403,16 @@ std::optional<StudyReport> cost_study(const CostOptions& o, const StudyWork& wor
                   "nothing was measured.",
                   o.watts),
       "Targets are set by what was reached. Suffix loss (second halves of held-out texts): what all generators reach "
-      "in "
-      "the end, and half way from there to the best. Right answers (questions of the kinds that finetuning teaches, "
+      "in the end, and half way from there to the best. Right answers (questions of the kinds that finetuning teaches, "
       "under a prompt that the text knows): from chance, half and nine tenths of the way to the best.",
       "Ratios of operations are of logarithms, paired by seed, with 95 % intervals over seeds. Which family is "
-      "cheapest is "
-      "judged with every rival; that one is cheaper than the causal decoder, by Holm's correction over all of them at "
-      "all "
-      "targets."};
+      "cheapest is judged with every rival; that one is cheaper than the causal decoder, by Holm's correction over all "
+      "of them at all targets."};
   r.limits = {fmt::format("{:.0f} questions at each point: a target may be met by luck too early.", questions),
               "A target that few reach is dear for the others by an unknown amount: not reached within the budget says "
               "no more.",
               "A budget planned for a target would end its schedule there, and reach it with less. Before finetuning "
-              "the schedule "
-              "is shorter: rates that fall earlier bring a loss nearer by themselves."};
+              "the schedule is shorter: rates that fall earlier bring a loss nearer by themselves."};
   return r;
 }
 

@@ -466,8 +466,7 @@ std::optional<StudyReport> emergence_study(const EmergenceOptions& o, const Stud
       "Verdict, in each seed: a curve over log FLOPs that rises by at least 0.1 is sharp if two thirds of its rise or "
       "more lie within a third of the way (a steady rise has a third there). Bands: the lowest and the highest seed.",
       "Gaps and gains are means over tasks, paired by seed, with 95 % intervals over seeds; the change with growth is "
-      "the "
-      "slope over log10 FLOPs, of each seed."};
+      "the slope over log10 FLOPs, of each seed."};
   r.limits = {
       fmt::format("{} rungs are few places to see a jump between, and none above the last: a task that does not rise "
                   "here may rise later.",

@@ -336,13 +336,11 @@ std::optional<StudyReport> forward_backward_study(const ForwardBackwardOptions& 
       "blank."};
   r.limits = {
       "Attention of small width on short texts is far from the n >> head size for which Su argues; a small loss or "
-      "gain "
-      "of rank may show only there.",
+      "gain of rank may show only there.",
       "A model that learnt blanks only was never asked for so long a span as a suffix: what it lacks there is practice "
       "as well as ability, and a short adaptation to words may give it back (triarch compare --adapt).",
       "Among the targets of blanks are their sentinels and the end, about a quarter of them, which are nearly decided "
-      "by "
-      "where they stand: what is gained from them comes early, and is no sight of both sides.",
+      "by where they stand: what is gained from them comes early, and is no sight of both sides.",
       "One learning rate for a group, found for attention to both sides: another mask may want another."};
   return r;
 }

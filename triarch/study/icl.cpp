@@ -331,8 +331,7 @@ StudyReport icl_report(const IclOptions& o, std::span<const IclResult> results) 
   r.question = "Does a model that is shown demonstrations do what finetuning on them would do to it?";
   r.source =
       "Dai et al. 2022 (arXiv 2212.10559): GPT 1.3B and 2.7B on six tasks: Rec2FTP 0.86 and 0.89, SimAOU 0.19 and "
-      "0.23, "
-      "SimAM 0.34 -> 0.44 and 0.36 -> 0.43, Kendall's tau 0.19 and 0.21.";
+      "0.23, SimAM 0.34 -> 0.44 and 0.36 -> 0.43, Kendall's tau 0.19 and 0.21.";
   add_exact(r);
   add_example(o, r);
   const std::vector<IclSeeds> families = grouped(results, [](const IclResult& x) { return x.family; });
@@ -342,12 +341,11 @@ StudyReport icl_report(const IclOptions& o, std::span<const IclResult> results) 
   add_taus(families, r);
   r.method = {
       fmt::format(
-          "Models: width {}, {} layers (in each stack), {} steps of {} documents, {} seeds. A document is a task: "
-          "four of six topics get the labels A to D at random; {} demonstrations of two words and a label. "
-          "They learn to predict labels, nothing else; without demonstrations nothing better than chance is possible. "
-          "A "
-          "causal decoder learns from each label of a document; the others have a random number of demonstrations in "
-          "the prefix or encoder, and learn from the labels behind.",
+          "Models: width {}, {} layers (in each stack), {} steps of {} documents, {} seeds. A document is a task: four "
+          "of six topics get the labels A to D at random; {} demonstrations of two words and a label. They learn to "
+          "predict labels, nothing else; without demonstrations nothing better than chance is possible. A causal "
+          "decoder learns from each label of a document; the others have a random number of demonstrations in the "
+          "prefix or encoder, and learn from the labels behind.",
           o.width, o.layers, o.steps, o.documents, o.seeds, o.demonstrations),
       fmt::format("Measured on {} tasks of {} queries, the same for all models. Intervals: over seeds, 95 %; "
                   "differences are taken seed by seed.",
@@ -358,24 +356,19 @@ StudyReport icl_report(const IclOptions& o, std::span<const IclResult> results) 
       "SimAOU: cosine of h_ICL - h_ZSL and h - h_ZSL, h what attention adds to the row that answers, of length 1; mean "
       "over layers. SimAM: cosine of the scores (before the softmax) from that row to the query's tokens, with ICL's; "
       "mean over heads and layers. Rec2FTP: share of the answers right after and wrong before finetuning that are "
-      "right "
-      "in context, over the seeds where there are any.",
+      "right in context, over the seeds where there are any.",
       "Kendall's tau: attention in context, summed over heads, to each token (or all of a demonstration), and the "
-      "inner "
-      "product of the query's q in the finetuned model with the q of that token (or of the row that answered) at its "
-      "step of finetuning. Queries are compared as attention has them, rotated by position.",
+      "inner product of the query's q in the finetuned model with the q of that token (or of the row that answered) at "
+      "its step of finetuning. Queries are compared as attention has them, rotated by position.",
       "Controls: labels shuffled among the demonstrations; another task's demonstrations; normal numbers in place of "
-      "the "
-      "update, each projection's as large. Another order: the same demonstrations in context, shuffled: about as alike "
-      "as anything can be.",
+      "the update, each projection's as large. Another order: the same demonstrations in context, shuffled: about as "
+      "alike as anything can be.",
       "The encoder-decoder has the demonstrations in the encoder and the query in the decoder. Zero-shot and finetuned "
-      "its "
-      "encoder reads the end of a text and nothing else, so there cross attention gives every row the same. Its "
+      "its encoder reads the end of a text and nothing else, so there cross attention gives every row the same. Its "
       "decoder's first self attention is not reached by demonstrations and left out."};
   r.limits = {
       "Small models made for one kind of task; the paper's are large and learnt from text. Alike directions do not "
-      "show "
-      "that a model computes gradients.",
+      "show that a model computes gradients.",
       fmt::format(
           "{} seeds: small differences stay hidden. One way of finetuning; other rates and weights move outputs "
           "elsewhere.",

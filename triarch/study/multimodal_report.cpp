@@ -263,10 +263,8 @@ std::optional<StudyReport> multimodal_study(const MultimodalTask& task, const Mu
                            task.thing);
   r.source =
       "Patches as tokens: Dosovitskiy et al. 2021 (arXiv 2010.11929); an encoder before a decoder for speech: Radford "
-      "et "
-      "al. 2022 (arXiv 2212.04356); pictures as a decoder's prefix: Tsimpoukelli et al. 2021 (arXiv 2106.13884); "
-      "prefixes "
-      "seen both ways: Beyer et al. 2024 (arXiv 2407.07726).";
+      "et al. 2022 (arXiv 2212.04356); pictures as a decoder's prefix: Tsimpoukelli et al. 2021 (arXiv 2106.13884); "
+      "prefixes seen both ways: Beyer et al. 2024 (arXiv 2407.07726).";
   const std::vector<double> chance = most_frequent(task);
   StudyTable right{fmt::format("% right, word by word [95 %], {} seeds", o.seeds), head_of(task, "model"), {}};
   StudyTable loss{"Loss of the right answer, nats per token [95 %]", head_of(task, "model"), {}};
@@ -296,9 +294,8 @@ std::optional<StudyReport> multimodal_study(const MultimodalTask& task, const Mu
   r.method = task.notes;
   r.method.push_back(fmt::format(
       "Preset {}, width {}, {} layers (in each stack of the encoder-decoder), {} steps of {} examples: the same for "
-      "all "
-      "by seed. Rows are embedded by one linear layer and stand before the question, in the decoder's prefix or in the "
-      "encoder. \"Shown nothing\" is a causal decoder whose rows are zeros: it knows but how many there are.",
+      "all by seed. Rows are embedded by one linear layer and stand before the question, in the decoder's prefix or in "
+      "the encoder. \"Shown nothing\" is a causal decoder whose rows are zeros: it knows but how many there are.",
       o.preset, o.width, o.layers, o.steps, o.batch));
   r.method.push_back(
       "Right: the most likely word at each place gives exactly the answer and ends there. Intervals: as far as a "

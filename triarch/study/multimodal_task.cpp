@@ -130,10 +130,9 @@ MultimodalTask scene_task(int64_t items) {
   }
   t.notes = {
       "Pictures are generated: 16 x 16 pixels, one to four equal shapes or two that differ, in cells of 8 x 8 where "
-      "they "
-      "are moved by up to two pixels, on a ground with noise; cut into 16 patches of 4 x 4. Every picture of training "
-      "is "
-      "new. Half of the examples ask for a caption, half ask a question that the picture answers in a word.",
+      "they are moved by up to two pixels, on a ground with noise; cut into 16 patches of 4 x 4. Every picture of "
+      "training is new. Half of the examples ask for a caption, half ask a question that the picture answers in a "
+      "word.",
       "New combinations: 4 of the 24 pairs of a shape and a colour never occur in training, though each shape and each "
       "colour does. Those held-out pictures show nothing else."};
   return t;

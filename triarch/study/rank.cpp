@@ -156,15 +156,12 @@ std::optional<StudyReport> rank_study(std::span<const StudiedModel> models, cons
           "maps.",
           options.head_dim, options.draws),
       "Models: their own maps over held-out texts, in the arithmetic of the model, singular values in float64. By "
-      "scale: "
-      "each layer's scores are multiplied, over the rows that it has without that (position biases stay); by length: "
-      "the "
-      "beginnings of the texts that are long enough.",
+      "scale: each layer's scores are multiplied, over the rows that it has without that (position biases stay); by "
+      "length: the beginnings of the texts that are long enough.",
       "Intervals of constructed maps: over draws, paired, 95 %."};
   r.limits = {
       "A map's rank says what it may keep, not what a model does with it: values, other heads, the residual stream and "
-      "the "
-      "feed-forward layers come on top (study collapse).",
+      "the feed-forward layers come on top (study collapse).",
       "A few small models and texts; no intervals of theirs."};
   return r;
 }

@@ -230,13 +230,10 @@ StudyReport reasons_study(std::span<const Found> found) {
       "correction over several, too, where the rule says so. Rules that are a count or a threshold say so.");
   r.limits = {
       "Small models, minutes of training, and a text for each experiment: a verdict says what is seen here, not what "
-      "is "
-      "true of models a million times larger. Reasons that need scale (abilities, the cost of serving millions) can "
-      "only be "
-      "touched.",
+      "is true of models a million times larger. Reasons that need scale (abilities, the cost of serving millions) can "
+      "only be touched.",
       "Triarch's own text asks for copying, which suits decoders: run `triarch compare YOUR-TEXT` and give its folder "
-      "to "
-      "`triarch study reasons` to see your own."};
+      "to `triarch study reasons` to see your own."};
   r.source = "As named with each reason.";
   return r;
 }

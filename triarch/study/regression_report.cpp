@@ -153,10 +153,10 @@ StudyReport regression_report(const RegressionOptions& o, const RegressionMethod
                   o.tasks, o.validation_tasks)};
   r.limits = {
       "Errors fall with steps: this is how far so many lead, not where the families converge, which is what the "
-      "paper's "
-      "theorems are about.",
+      "paper's theorems are about.",
       "Questions see earlier questions (without their values), in both families.",
-      "The paper's models have 24 layers and more dimensions; three seeds find large differences only."};
+      fmt::format("The paper's models have 24 layers and more dimensions; {} seeds find large differences only.",
+                  o.seeds)};
   return r;
 }
 

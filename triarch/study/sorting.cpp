@@ -232,15 +232,13 @@ void add_sorting(const SortingOptions& o, const std::vector<SortingResult>& resu
   r.findings.push_back(fmt::format(
       "A net of attention and skips that sorts {} % of places right (theirs: 98) has {} % right by {} paths of one "
       "layer and {} % by paths of all {}, where the usual symbol of each place gives {} %; which of them do more of "
-      "the "
-      "work: {}.",
+      "the work: {}.",
       percent(mean(whole)), percent(mean(by[most][1])), most, percent(mean(by[most][o.layers])), o.layers,
       percent(mean(place)), told(lost, "the short ones", "the long ones, against what they find")));
   r.method.push_back(fmt::format(
       "Sorting: {} layers, {} heads, width {}, norms last, no feed-forward layers; {} sequences in {} passes, AdamW at "
-      "{} (theirs: Adam at "
-      "1e-5, 65 passes); {} unseen sequences. A path: one head in each of its layers, without skips, the other layers "
-      "passed by; outputs of {} random paths are added, {} times. Intervals: over seeds, 95 %.",
+      "{} (theirs: Adam at 1e-5, 65 passes); {} unseen sequences. A path: one head in each of its layers, without "
+      "skips, the other layers passed by; outputs of {} random paths are added, {} times. Intervals: over seeds, 95 %.",
       o.layers, o.heads, o.width, o.learnt, o.passes, o.rate, o.asked, fmt::join(o.paths, " or "), o.draws));
   r.limits.push_back(
       "Paths of a net that was trained with all of them answer outside of what it was trained for; that few of them do "

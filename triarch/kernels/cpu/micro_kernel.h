@@ -37,15 +37,47 @@ struct Tile {
   bool add;
 };
 
-// tile (+)= scale sum over p of a[r a.row + p a.slot] b[p b_slot + column]. A packed panel has rows 1 and slots kLanes
-// apart. Loops over rows are unrolled so that every accumulator is a register: g++ 12 spills arrays that it indexes,
-// and those that begin with a choice of values. With `ahead` the next R rows of a are fetched meanwhile, into the
-// second-level cache: what reads a from memory neither waits for it nor leaves memory idle while it multiplies.
-template <int R, bool packed, bool ahead = false>
-[[gnu::noinline]] void multiply(int64_t slots, const PanelOfA& panel, const float* b, int64_t b_slot,
-                                const Tile& tile) {
+// sums += b0, b1 times the float that is `bytes` after a and a row's offset.
+template <int bytes>
+[[gnu::always_inline]] inline void add_row(Vec (&sums)[2], const float* a, int64_t row, Vec b0, Vec b1) {
+#if defined(TRIARCH_ISA_avx2)
+  // In assembly, so that all rows share one pointer: g++ 12 gives each row its own and adds to every one, which costs a
+  // tenth of the speed while another thread has half of the core's issue slots, and spills sums where it unrolls more.
+  Vec x;
+  asm("vbroadcastss %c[bytes](%[a],%[row]), %[x]\n\t"
+      "vfmadd231ps %[b0], %[x], %[s0]\n\t"
+      "vfmadd231ps %[b1], %[x], %[s1]"
+      : [s0] "+x"(sums[0]), [s1] "+x"(sums[1]), [x] "=&x"(x)
+      : [a] "r"(a), [row] "r"(row), [b0] "x"(b0), [b1] "x"(b1), [bytes] "i"(bytes), "m"(*(const float(*)[])a));
+#else
+  const float x = a[(row + bytes) / int64_t(sizeof(float))];
+  sums[0] += b0 * x;
+  sums[1] += b1 * x;
+#endif
+}
+
+template <int bytes, int R>
+[[gnu::always_inline]] inline void add_slot(Vec (&sums)[R][2], const float* a, const int64_t (&rows)[R],
+                                            const float* b) {
+  const Vec b0 = load(b), b1 = load(b + kWidth);
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) add_row<bytes>(sums[r], a, rows[r], b0, b1);
+}
+
+// tile (+)= scale sum over p of a[r a.row + p a.slot] b[p b_slot + column]; kSlot is a.slot, or 0 if it is none of
+// those that have a kernel of their own. Loops over rows are unrolled so that every accumulator is a register: g++ 12
+// spills arrays that it indexes, and those that begin with a choice of values. With `ahead` the next R rows of a are
+// fetched meanwhile, into the second-level cache: what reads a from memory neither waits for it nor leaves memory idle
+// while it multiplies.
+template <int R, int kSlot, bool ahead>
+[[gnu::always_inline]] inline void multiply_slots(int64_t slots, const PanelOfA& panel, const float* b, int64_t b_slot,
+                                                  const Tile& tile) {
+  constexpr int kBytes = kSlot * int(sizeof(float));
   const float* a = panel.data;
-  const int64_t a_row = packed ? 1 : panel.row, a_slot = packed ? kLanes : panel.slot;
+  const int64_t a_slot = kSlot ? kSlot : panel.slot;
+  int64_t rows[R];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) rows[r] = r * panel.row * int64_t(sizeof(float));
   float* const out = tile.out;
   const int64_t stride = tile.stride;
 #pragma GCC unroll 16
@@ -56,17 +88,25 @@ template <int R, bool packed, bool ahead = false>
     int64_t end = slots;
     if constexpr (ahead) {
 #pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) __builtin_prefetch(a + (R + r) * a_row, 0, 2);
+      for (int r = 0; r < R; ++r) __builtin_prefetch(a + (R + r) * panel.row, 0, 2);
       if (p + kLineFloats < slots) end = p + kLineFloats;
+    }
+    if constexpr (kSlot > 0) {
+      for (; p + 4 <= end; p += 4) {
+        add_slot<0>(sums, a, rows, b);
+        b += b_slot;
+        add_slot<kBytes>(sums, a, rows, b);
+        b += b_slot;
+        add_slot<2 * kBytes>(sums, a, rows, b);
+        b += b_slot;
+        add_slot<3 * kBytes>(sums, a, rows, b);
+        b += b_slot;
+        a += 4 * a_slot;
+      }
     }
 #pragma GCC unroll 2
     for (; p < end; ++p) {
-      const Vec b0 = load(b), b1 = load(b + kWidth);
-#pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) {
-        sums[r][0] += b0 * a[r * a_row];
-        sums[r][1] += b1 * a[r * a_row];
-      }
+      add_slot<0>(sums, a, rows, b);
       a += a_slot;
       b += b_slot;
     }
@@ -87,6 +127,20 @@ template <int R, bool packed, bool ahead = false>
     store(out + r * stride, sums[r][0]);
     store(out + r * stride + kWidth, sums[r][1]);
   }
+}
+
+// A packed panel has rows 1 and slots kLanes apart, rows read where they are have slots 1 apart.
+template <int R, bool packed, bool ahead = false>
+[[gnu::noinline]] void multiply(int64_t slots, const PanelOfA& panel, const float* b, int64_t b_slot,
+                                const Tile& tile) {
+#if defined(TRIARCH_ISA_avx2)
+  if (panel.slot == 1) return multiply_slots<R, 1, ahead>(slots, panel, b, b_slot, tile);
+  if (!ahead && panel.slot == kLanes) return multiply_slots<R, kLanes, false>(slots, panel, b, b_slot, tile);
+  return multiply_slots<R, 0, ahead>(slots, panel, b, b_slot, tile);
+#else
+  const PanelOfA with_strides = packed ? PanelOfA{panel.data, 1, kLanes} : panel;
+  multiply_slots<R, 0, ahead>(slots, with_strides, b, b_slot, tile);
+#endif
 }
 
 #if defined(TRIARCH_ISA_avx512)

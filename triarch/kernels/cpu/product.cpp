@@ -326,25 +326,32 @@ void mirror(const Product<A, C, B>& x) {
   });
 }
 
-// Few rows of a: c turned is b times a turned, so that a is packed and b, the larger by far, is read where it is.
-inline void multiply_turned(const Product<float, float>& x) {
+// c turned is b turned times a turned: where a is the smaller, it is packed once and b once or not at all. The parts of
+// c that a unit computes are turned back while they are near.
+inline void multiply_turned(const Product<float, float>& x, int64_t depth) {
   Product<float, float> turned;
   turned.m = x.n;
   turned.n = round_up(x.m, kCols);
   turned.k = x.k;
   turned.a = x.b;
   turned.a_stride = x.b_stride;
+  turned.a_transposed = !x.b_transposed;
   turned.b = x.a;
   turned.b_stride = x.a_stride;
-  turned.b_transposed = true;
+  turned.b_transposed = !x.a_transposed;
   turned.c_stride = turned.n;
   turned.scale = x.scale;
-  Layout layout = layout_of<Floats>(turned, kTurnedDepth);
-  layout.a_ahead = turned.a_stride % 1024 != 0;  // rows a multiple of 4 KB apart share lines of a first-level cache
+  Layout layout = layout_of<Floats>(turned, depth);
+  layout.b_in_place = false;
+  // Rows a multiple of 4 KB apart share lines of a first-level cache.
+  layout.a_ahead = !turned.a_transposed && turned.a_stride % 1024 != 0;
   PanelsOfB b{nullptr, layout.b_size, kCols, turned.n / kCols * layout.b_size};
   float* packed = shared_scratch.get(layout.k_blocks * b.block);
-  parallel(layout.k_blocks,
-           [&](int64_t block_k, int) { pack_b<Floats>(turned, layout, block_k, 0, x.m, packed + block_k * b.block); });
+  parallel(layout.k_blocks * divide_up(x.m, kBlock), [&](int64_t unit, int) {
+    const int64_t block_k = unit % layout.k_blocks, first = unit / layout.k_blocks * kBlock;
+    pack_b<Floats>(turned, layout, block_k, first, smaller(kBlock, x.m - first),
+                   packed + block_k * b.block + first / kCols * b.panel);
+  });
   b.data = packed;
   const int64_t units = larger(divide_up(x.n, kUnitRows), smaller(kMinimumUnits, divide_up(x.n, kCols)));
   const int64_t rows = round_up(divide_up(x.n, units), kCols);
@@ -352,7 +359,7 @@ inline void multiply_turned(const Product<float, float>& x) {
     const int64_t begin = unit * rows, end = smaller(x.n, begin + rows);
     Product<float, float> part = turned;
     part.m = end - begin;
-    part.a += begin * part.a_stride;
+    part.a += turned.a_transposed ? begin : begin * part.a_stride;
     part.c = turned_scratch.get(rows * turned.n);
     const int64_t count = divide_up(part.m, MicroKernel<Floats>::kMostRows);
     multiply_unit<Floats>(part, layout, Unit{0, count, count, 0, turned.n, b, nullptr});
@@ -437,8 +444,12 @@ void multiply_any(const Product<A, C, B>& x) {
   }
 #endif
   if constexpr (kReadsRows && std::is_same_v<A, float> && std::is_same_v<B, float>) {
+    // Few rows times weights; and gradients of weights with more inputs than outputs, summed over so many rows that
+    // turning c back is little.
     const bool few = x.m <= kTurnedRows && kTurnedGain * x.m <= x.n;
-    if (few && x.b_transposed && !x.a_transposed) return multiply_turned(x);
+    if (few && x.b_transposed && !x.a_transposed) return multiply_turned(x, kTurnedDepth);
+    const bool wide = x.m < x.n && x.m % kCols == 0 && x.n <= x.k && x.m * x.k <= kStripSlots && x.k * x.n > kNear;
+    if (wide && x.a_transposed && !x.b_transposed && !x.symmetric) return multiply_turned(x, kDepth);
   }
   multiply_blocks<Floats>(x);
 }
