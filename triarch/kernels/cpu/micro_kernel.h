@@ -48,7 +48,7 @@ template <int bytes>
       "vfmadd231ps %[b0], %[x], %[s0]\n\t"
       "vfmadd231ps %[b1], %[x], %[s1]"
       : [s0] "+x"(sums[0]), [s1] "+x"(sums[1]), [x] "=&x"(x)
-      : [a] "r"(a), [row] "r"(row), [b0] "x"(b0), [b1] "x"(b1), [bytes] "i"(bytes), "m"(*(const float(*)[])a));
+      : [a] "r"(a), [row] "r"(row), [b0] "x"(b0), [b1] "x"(b1), [bytes] "i"(bytes), "m"(*(const float(*)[1 << 20]) a));
 #else
   const float x = a[(row + bytes) / int64_t(sizeof(float))];
   sums[0] += b0 * x;
