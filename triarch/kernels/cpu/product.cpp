@@ -142,6 +142,17 @@ void pack_b(const Product<A, C, B>& x, const Layout& layout, int64_t block_k, in
   }
 }
 
+// Columns [col, col + cols) of b over all of k, as `panels` says where.
+template <class Slot, class A, class C, class B>
+void pack_strip(const Product<A, C, B>& x, const Layout& layout, int64_t col, int64_t cols, const PanelsOfB& panels,
+                float* packed) {
+  parallel(layout.k_blocks * divide_up(cols, kBlock), [&](int64_t unit, int) {
+    const int64_t block_k = unit % layout.k_blocks, first = unit / layout.k_blocks * kBlock;
+    pack_b<Slot>(x, layout, block_k, col + first, smaller(kBlock, cols - first),
+                 packed + block_k * panels.block + first / kCols * panels.panel);
+  });
+}
+
 // Rows of a become panels: of a transposed a `panels` at once, `begin` and `readable` as for pack_columns; else one, of
 // the rows begin[0] to begin[1].
 template <class Slot, class A>
@@ -281,11 +292,7 @@ void multiply_strip(const Product<A, C, B>& x, const Layout& layout, int64_t col
     get_scales(x, col, cols, packed + size);
     if (scaled) scales = packed + size;
     b.data = packed;
-    parallel(layout.k_blocks * divide_up(cols, kBlock), [&](int64_t unit, int) {
-      const int64_t block_k = unit % layout.k_blocks, first = unit / layout.k_blocks * kBlock;
-      pack_b<Slot>(x, layout, block_k, col + first, smaller(kBlock, cols - first),
-                   packed + block_k * b.block + first / kCols * b.panel);
-    });
+    pack_strip<Slot>(x, layout, col, cols, b, packed);
   }
   const int64_t a_count = divide_up(x.m, MicroKernel<Slot>::kMostRows);
   const int64_t row_parts =
@@ -347,11 +354,7 @@ inline void multiply_turned(const Product<float, float>& x, int64_t depth) {
   layout.a_ahead = !turned.a_transposed && turned.a_stride % 1024 != 0;
   PanelsOfB b{nullptr, layout.b_size, kCols, turned.n / kCols * layout.b_size};
   float* packed = shared_scratch.get(layout.k_blocks * b.block);
-  parallel(layout.k_blocks * divide_up(x.m, kBlock), [&](int64_t unit, int) {
-    const int64_t block_k = unit % layout.k_blocks, first = unit / layout.k_blocks * kBlock;
-    pack_b<Floats>(turned, layout, block_k, first, smaller(kBlock, x.m - first),
-                   packed + block_k * b.block + first / kCols * b.panel);
-  });
+  pack_strip<Floats>(turned, layout, 0, x.m, b, packed);
   b.data = packed;
   const int64_t units = larger(divide_up(x.n, kUnitRows), smaller(kMinimumUnits, divide_up(x.n, kCols)));
   const int64_t rows = round_up(divide_up(x.n, units), kCols);
