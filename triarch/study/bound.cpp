@@ -2,20 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 
 #include "triarch/base/error.h"
 #include "triarch/study/beginning.h"
 #include "triarch/study/decay.h"
+#include "triarch/study/matrix.h"
 #include "triarch/study/over_seeds.h"
 #include "triarch/study/residual.h"
 
 namespace triarch {
 namespace {
-
-using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 double columns_norm(const Matrix& m) { return m.cwiseAbs().colwise().sum().maxCoeff(); }  // |.|_1
 double rows_norm(const Matrix& m) { return m.cwiseAbs().rowwise().sum().maxCoeff(); }     // |.|_inf

@@ -7,11 +7,11 @@
 
 #include "triarch/autograd/ops.h"
 #include "triarch/base/random.h"
+#include "triarch/study/matrix.h"
 
 namespace triarch {
 namespace {
 
-using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using Vector = Eigen::VectorXd;
 
 Matrix normal(int64_t rows, int64_t cols, Draw& draw) {

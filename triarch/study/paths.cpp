@@ -1,6 +1,5 @@
 #include "triarch/study/paths.h"
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -8,6 +7,7 @@
 #include "triarch/base/error.h"
 #include "triarch/study/beginning.h"
 #include "triarch/study/decay.h"
+#include "triarch/study/matrix.h"
 #include "triarch/study/over_seeds.h"
 #include "triarch/study/residual.h"
 
@@ -26,7 +26,6 @@ std::vector<int32_t> random_path(int64_t layers, int64_t heads, int64_t length, 
 std::vector<double> path_product(std::span<const AttentionMap> maps, std::span<const int32_t> path) {
   require(!maps.empty() && maps.size() == path.size(), "path: expected one of {} layers, found one of {}", maps.size(),
           path.size());
-  using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   const auto n = Eigen::Index(maps.front().queries.size());
   Matrix product = Matrix::Identity(n, n);
   for (size_t l = 0; l < path.size(); ++l) {

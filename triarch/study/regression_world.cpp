@@ -5,11 +5,10 @@
 #include <cmath>
 
 #include "triarch/base/error.h"
+#include "triarch/study/matrix.h"
 
 namespace triarch {
 namespace {
-
-using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 Eigen::Map<const Matrix> rows_of(const std::vector<double>& x, int64_t dimensions) {
   return {x.data(), Eigen::Index(int64_t(x.size()) / dimensions), dimensions};

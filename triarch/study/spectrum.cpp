@@ -6,13 +6,13 @@
 #include <limits>
 
 #include "triarch/base/error.h"
+#include "triarch/study/matrix.h"
 
 namespace triarch {
 
 Spectrum spectrum_of(std::span<const double> matrix, int64_t n) {
   require(n > 0 && int64_t(matrix.size()) == n * n, "spectrum: expected a matrix of {} x {}, found {} numbers", n, n,
           matrix.size());
-  using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   const Eigen::Map<const Matrix> a(matrix.data(), n, n);
   // The eigenvalues of [0, a'; a, 0] are the singular values of a and their negatives. Eigen's BDCSVD takes as long,
   // and half a minute to compile.

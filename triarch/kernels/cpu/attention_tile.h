@@ -17,12 +17,6 @@
 #include "triarch/kernels/isa.h"
 #include "triarch/kernels/scratch.h"
 
-// The instructions of native bfloat16 products, to the end of the file that includes this one last; code that uses them
-// runs only if has_avx512_bf16().
-#if defined(TRIARCH_ISA_avx512)
-#pragma GCC target("avx512bf16")
-#endif
-
 namespace triarch::kernels::TRIARCH_ISA {
 namespace {
 
@@ -43,7 +37,7 @@ struct Floats {
 struct Pairs {
   static constexpr int kPer = 2, kRows = kStridedRows;
   struct State {};
-  static Multiply of(int rows) { return multiply_pairs_for<kStridedRows, false>(rows); }
+  static Multiply of(int rows) { return multiply_for<kStridedRows, false, false, true>(rows); }
   // The words of 2 kWidth neighbours.
   [[gnu::always_inline]] static inline Vec along(Vec a, Vec b) {
     return (Vec)(__m512i)_mm512_cvtne2ps_pbh((__m512)b, (__m512)a);

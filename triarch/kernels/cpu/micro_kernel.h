@@ -37,31 +37,45 @@ struct Tile {
   bool add;
 };
 
-// sums += b0, b1 times the float that is `bytes` after a and a row's offset.
-template <int bytes>
+// sums += b0, b1 times the word that is `bytes` after a and a row's offset: a float, or with `pairs` two bfloat16.
+template <int bytes, bool pairs>
 [[gnu::always_inline]] inline void add_row(Vec (&sums)[2], const float* a, int64_t row, Vec b0, Vec b1) {
-#if defined(TRIARCH_ISA_avx2)
-  // In assembly, so that all rows share one pointer: g++ 12 gives each row its own and adds to every one, which costs a
-  // tenth of the speed while another thread has half of the core's issue slots, and spills sums where it unrolls more.
-  Vec x;
-  asm("vbroadcastss %c[bytes](%[a],%[row]), %[x]\n\t"
-      "vfmadd231ps %[b0], %[x], %[s0]\n\t"
-      "vfmadd231ps %[b1], %[x], %[s1]"
-      : [s0] "+x"(sums[0]), [s1] "+x"(sums[1]), [x] "=&x"(x)
-      : [a] "r"(a), [row] "r"(row), [b0] "x"(b0), [b1] "x"(b1), [bytes] "i"(bytes), "m"(*(const float(*)[1 << 20]) a));
-#else
-  const float x = a[(row + bytes) / int64_t(sizeof(float))];
-  sums[0] += b0 * x;
-  sums[1] += b1 * x;
+  [[maybe_unused]] const float& word = a[(row + bytes) / int64_t(sizeof(float))];
+  if constexpr (pairs) {
+#if defined(TRIARCH_ISA_avx512)
+    // In assembly, because clang 16 never ends where it casts a broadcast float to bfloat16.
+    Vec x;
+    asm("vbroadcastss %[word], %[x]\n\t"
+        "vdpbf16ps %[b0], %[x], %[s0]\n\t"
+        "vdpbf16ps %[b1], %[x], %[s1]"
+        : [s0] "+v"(sums[0]), [s1] "+v"(sums[1]), [x] "=&v"(x)
+        : [word] "m"(word), [b0] "v"(b0), [b1] "v"(b1));
 #endif
+  } else {
+#if defined(TRIARCH_ISA_avx2)
+    // In assembly, so that all rows share one pointer: g++ 12 gives each row its own and adds to every one, which costs
+    // a tenth of the speed while another thread has half of the core's issue slots, and spills sums where it unrolls
+    // more.
+    Vec x;
+    asm("vbroadcastss %c[bytes](%[a],%[row]), %[x]\n\t"
+        "vfmadd231ps %[b0], %[x], %[s0]\n\t"
+        "vfmadd231ps %[b1], %[x], %[s1]"
+        : [s0] "+x"(sums[0]), [s1] "+x"(sums[1]), [x] "=&x"(x)
+        : [a] "r"(a), [row] "r"(row), [b0] "x"(b0), [b1] "x"(b1), [bytes] "i"(bytes),
+          "m"(*(const float(*)[1 << 20]) a));
+#else
+    sums[0] += b0 * word;
+    sums[1] += b1 * word;
+#endif
+  }
 }
 
-template <int bytes, int R>
+template <int bytes, bool pairs, int R>
 [[gnu::always_inline]] inline void add_slot(Vec (&sums)[R][2], const float* a, const int64_t (&rows)[R],
                                             const float* b) {
   const Vec b0 = load(b), b1 = load(b + kWidth);
 #pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) add_row<bytes>(sums[r], a, rows[r], b0, b1);
+  for (int r = 0; r < R; ++r) add_row<bytes, pairs>(sums[r], a, rows[r], b0, b1);
 }
 
 // tile (+)= scale sum over p of a[r a.row + p a.slot] b[p b_slot + column]; kSlot is a.slot, or 0 if it is none of
@@ -69,7 +83,7 @@ template <int bytes, int R>
 // spills arrays that it indexes, and those that begin with a choice of values. With `ahead` the next R rows of a are
 // fetched meanwhile, into the second-level cache: what reads a from memory neither waits for it nor leaves memory idle
 // while it multiplies.
-template <int R, int kSlot, bool ahead>
+template <int R, int kSlot, bool ahead, bool pairs>
 [[gnu::always_inline]] inline void multiply_slots(int64_t slots, const PanelOfA& panel, const float* b, int64_t b_slot,
                                                   const Tile& tile) {
   constexpr int kBytes = kSlot * int(sizeof(float));
@@ -93,20 +107,20 @@ template <int R, int kSlot, bool ahead>
     }
     if constexpr (kSlot > 0) {
       for (; p + 4 <= end; p += 4) {
-        add_slot<0>(sums, a, rows, b);
+        add_slot<0, pairs>(sums, a, rows, b);
         b += b_slot;
-        add_slot<kBytes>(sums, a, rows, b);
+        add_slot<kBytes, pairs>(sums, a, rows, b);
         b += b_slot;
-        add_slot<2 * kBytes>(sums, a, rows, b);
+        add_slot<2 * kBytes, pairs>(sums, a, rows, b);
         b += b_slot;
-        add_slot<3 * kBytes>(sums, a, rows, b);
+        add_slot<3 * kBytes, pairs>(sums, a, rows, b);
         b += b_slot;
         a += 4 * a_slot;
       }
     }
 #pragma GCC unroll 2
     for (; p < end; ++p) {
-      add_slot<0>(sums, a, rows, b);
+      add_slot<0, pairs>(sums, a, rows, b);
       a += a_slot;
       b += b_slot;
     }
@@ -129,80 +143,31 @@ template <int R, int kSlot, bool ahead>
   }
 }
 
-// A packed panel has rows 1 and slots kLanes apart, rows read where they are have slots 1 apart.
-template <int R, bool packed, bool ahead = false>
+// A packed panel has rows 1 and slots kLanes apart, rows read where they are have slots 1 apart. Pairs only in AVX-512,
+// where has_avx512_bf16().
+template <int R, bool packed, bool ahead = false, bool pairs = false>
 [[gnu::noinline]] void multiply(int64_t slots, const PanelOfA& panel, const float* b, int64_t b_slot,
                                 const Tile& tile) {
 #if defined(TRIARCH_ISA_avx2)
-  if (panel.slot == 1) return multiply_slots<R, 1, ahead>(slots, panel, b, b_slot, tile);
-  if (!ahead && panel.slot == kLanes) return multiply_slots<R, kLanes, false>(slots, panel, b, b_slot, tile);
-  return multiply_slots<R, 0, ahead>(slots, panel, b, b_slot, tile);
+  if (panel.slot == 1) return multiply_slots<R, 1, ahead, false>(slots, panel, b, b_slot, tile);
+  if (!ahead && panel.slot == kLanes) return multiply_slots<R, kLanes, false, false>(slots, panel, b, b_slot, tile);
+  return multiply_slots<R, 0, ahead, false>(slots, panel, b, b_slot, tile);
 #else
   const PanelOfA with_strides = packed ? PanelOfA{panel.data, 1, kLanes} : panel;
-  multiply_slots<R, 0, ahead>(slots, with_strides, b, b_slot, tile);
+  multiply_slots<R, 0, ahead, pairs>(slots, with_strides, b, b_slot, tile);
 #endif
 }
-
-#if defined(TRIARCH_ISA_avx512)
-// The same over pairs of bfloat16, two k at a time.
-template <int R, bool packed>
-[[gnu::noinline, gnu::target("avx512bf16")]] void multiply_pairs(int64_t slots, const PanelOfA& panel, const float* b,
-                                                                 int64_t b_slot, const Tile& tile) {
-  const float* a = panel.data;
-  const int64_t a_row = packed ? 1 : panel.row, a_slot = packed ? kLanes : panel.slot;
-  float* const out = tile.out;
-  const int64_t stride = tile.stride;
-  __m512 sums[R][2] = {};
-#pragma GCC unroll 2
-  for (int64_t p = 0; p < slots; ++p) {
-    const __m512bh b0 = (__m512bh)_mm512_loadu_ps(b), b1 = (__m512bh)_mm512_loadu_ps(b + kWidth);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      const __m512bh x = (__m512bh)_mm512_set1_ps(a[r * a_row]);
-      sums[r][0] = _mm512_dpbf16_ps(sums[r][0], x, b0);
-      sums[r][1] = _mm512_dpbf16_ps(sums[r][1], x, b1);
-    }
-    a += a_slot;
-    b += b_slot;
-  }
-  const float scale = tile.scale;
-  if (tile.add) {
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      sums[r][0] = sums[r][0] * scale + _mm512_loadu_ps(out + r * stride);
-      sums[r][1] = sums[r][1] * scale + _mm512_loadu_ps(out + r * stride + kWidth);
-    }
-  } else {
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) sums[r][0] *= scale, sums[r][1] *= scale;
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
-    _mm512_storeu_ps(out + r * stride, sums[r][0]);
-    _mm512_storeu_ps(out + r * stride + kWidth, sums[r][1]);
-  }
-}
-#endif
 
 using Multiply = void (*)(int64_t slots, const PanelOfA& a, const float* b, int64_t b_slot, const Tile& tile);
 
 // The kernel for 1 to R rows.
-template <int R, bool packed, bool ahead = false>
+template <int R, bool packed, bool ahead = false, bool pairs = false>
 Multiply multiply_for(int rows) {
   if constexpr (R > 1) {
-    if (rows < R) return multiply_for<R - 1, packed, ahead>(rows);
+    if (rows < R) return multiply_for<R - 1, packed, ahead, pairs>(rows);
   }
-  return multiply<R, packed, ahead>;
+  return multiply<R, packed, ahead, pairs>;
 }
-#if defined(TRIARCH_ISA_avx512)
-template <int R, bool packed>
-Multiply multiply_pairs_for(int rows) {
-  if constexpr (R > 1) {
-    if (rows < R) return multiply_pairs_for<R - 1, packed>(rows);
-  }
-  return multiply_pairs<R, packed>;
-}
-#endif
 
 }  // namespace
 }  // namespace triarch::kernels::TRIARCH_ISA

@@ -32,7 +32,7 @@ struct MicroKernel {
 template <>
 struct MicroKernel<Pairs> : MicroKernel<Floats> {
   static constexpr int kChunk = Pairs::kStep;
-  static Multiply of(int rows, bool) { return multiply_pairs_for<kRows, true>(rows); }
+  static Multiply of(int rows, bool) { return multiply_for<kRows, true, false, true>(rows); }
 };
 
 template <>
