@@ -4,7 +4,7 @@
 // runs only if has_amx_bf16().
 #pragma once
 
-#include <cstdint>
+#include "triarch/kernels/cpu/micro_kernel.h"
 
 namespace triarch::kernels::TRIARCH_ISA {
 namespace {
@@ -114,6 +114,31 @@ inline void multiply_amx(int rows, int64_t words, const float* a, int64_t a_row,
     TileRegisters::shape(rows, int(words - whole));
     part(1, a + whole, a_row, b + whole * b_slot, b_slot, out, stride, add);
   }
+}
+
+// The micro-kernel for 1 to 32 rows.
+inline auto multiply_amx_for(int rows) {
+  return [rows](int64_t words, const PanelOfA& a, const PanelsOfB& b, const Sums& to, Fetching* fetching) {
+    alignas(64) float sums[kAmxRows * kAmxCols];
+    for (int64_t i = 0; i < to.count; ++i) {
+      if (fetching) fetching->part();
+      const float* from = a.data + (to.down ? i * rows * a.row : 0);
+      const float* panel = b.data + (to.down ? 0 : i * b.panel);
+      float* out = to.out + i * (to.down ? rows * to.stride : kAmxCols);
+      if (to.scale == 1) {
+        multiply_amx(rows, words, from, a.row, panel, b.slot, out, to.stride, to.add);
+        continue;
+      }
+      multiply_amx(rows, words, from, a.row, panel, b.slot, sums, kAmxCols, false);
+      for (int r = 0; r < rows; ++r) {
+        for (int c = 0; c < kAmxCols; c += kWidth) {
+          float* at = out + r * to.stride + c;
+          const Vec sum = load(sums + r * kAmxCols + c) * to.scale;
+          store(at, to.add ? sum + load(at) : sum);
+        }
+      }
+    }
+  };
 }
 
 #endif

@@ -105,7 +105,7 @@ void softmax_gradient(const BackwardPanel& p, const Dropout& dropout, float c, u
 struct Strip {
   struct Forms {
     const float* turned;  // columns form with head_dim as k, a panel after the other
-    Columns columns;      // with queries as k
+    PanelsOfB columns;    // with queries as k
   };
   BackwardPanel panel[kPanels];
   Forms q, dout, q_relative;
@@ -191,18 +191,16 @@ void bias_gradients(const AttentionBackward<float, T>& a, const Shape<M, T>& sha
   // dG' as rows of words along queries.
   float* rows = s.gather.get(padded * panel_words);
   pack_rows<M>(padded, padded, kPanel, sum_of, kPanel, nullptr, rows);
-  const Columns q = strip.q_relative.columns;
-  for (int64_t x = 0; x < shape.d_padded; x += kPanel) {
-    product<M>(at.count, kPanel / M::kPer, {rows, panel_words, 1},
-               q.data + x / kPanel * q.panel + panel_of_strip * (kPanel / M::kPer) * q.word, q.word,
-               sums.r + at.first * shape.d_padded + x, shape.d_padded, true);
-  }
+  const PanelsOfB q = strip.q_relative.columns;
+  product<M>(at.count, kPanel / M::kPer, {rows, panel_words, 1},
+             {q.data + panel_of_strip * (kPanel / M::kPer) * q.slot, q.slot, q.panel}, shape.d_padded / kPanel,
+             sums.r + at.first * shape.d_padded, shape.d_padded, true);
   // dQ' += R' dG', dG' as words along distances.
   float* r_rows = s.r_rows.get(padded * shape.stride);
   pack_rows<M>(at.count, padded, shape.d, a.r + at.first * width + p.head * shape.d, width, nullptr, r_rows);
   const PanelOfA r = transposed_rows<M>(padded, shape.d, r_rows, s.r_transposed, s.joined);
-  const Columns g = columns_of_rows<M>(padded, kPanel, rows, s.g_columns);
-  product<M>(shape.d, padded / M::kPer, r, g.data, g.word, dq_relative, kPanel, true);
+  const PanelsOfB g = columns_of_rows<M>(padded, kPanel, rows, s.g_columns);
+  product<M>(shape.d, padded / M::kPer, r, g, 1, dq_relative, kPanel, true);
 }
 
 // One block of keys and one strip of queries of one head.
@@ -229,9 +227,9 @@ void backward_tile(const AttentionBackward<float, T>& a, const Shape<M, T>& shap
     float* s_panel = scores + n * kPanel;
     float* ds_panel = dscores + n * kPanel;
     product<M>(p.to - p.from, shape.d_words, {k_rows + p.from * stride, stride, 1},
-               strip.q.turned + n * kPanel * stride, kPanel, s_panel + p.from * kStrip, kStrip, false);
+               {strip.q.turned + n * kPanel * stride, kPanel, 0}, 1, s_panel + p.from * kStrip, kStrip, false);
     product<M>(p.to - p.from, shape.d_words, {v_rows + p.from * stride, stride, 1},
-               strip.dout.turned + n * kPanel * stride, kPanel, ds_panel + p.from * kStrip, kStrip, false);
+               {strip.dout.turned + n * kPanel * stride, kPanel, 0}, 1, ds_panel + p.from * kStrip, kStrip, false);
     float c = a.scale * kLog2E;
     if (a.bias || a.r) {
       const int64_t end = lesser(p.to, keys);
@@ -258,8 +256,8 @@ void backward_tile(const AttentionBackward<float, T>& a, const Shape<M, T>& shap
     }
     product<M>(shape.d, (p.to - p.from) / M::kPer,
                {k_transposed.data + p.from / M::kPer * k_transposed.slot, k_transposed.row, k_transposed.slot},
-               ds_columns + p.from / M::kPer * kStrip + n * kPanel, kStrip, dq + n * kPanel * shape.d_padded, kPanel,
-               true);
+               {ds_columns + p.from / M::kPer * kStrip + n * kPanel, kStrip, 0}, 1, dq + n * kPanel * shape.d_padded,
+               kPanel, true);
   }
   // What a panel does not touch but its neighbours do is zero in the products over the whole strip.
   for (int64_t n = 0; n < kPanels; ++n) {
@@ -281,12 +279,10 @@ void backward_tile(const AttentionBackward<float, T>& a, const Shape<M, T>& shap
     }
     if (lo >= hi) continue;
     const int64_t at = lo * kPanel / M::kPer, k = (hi - lo) * kPanel / M::kPer;
-    const auto add = [&](const float* words, const Columns& factor, float* sums_at) {
-      for (int64_t x = 0; x < shape.d_padded; x += kPanel) {
-        product<M>(rows, k, {words + j * kStripWords + at, kStripWords, 1},
-                   factor.data + x / kPanel * factor.panel + at * factor.word, factor.word,
-                   sums_at + j * shape.d_padded + x, shape.d_padded, true);
-      }
+    const auto add = [&](const float* words, const PanelsOfB& factor, float* sums_at) {
+      product<M>(rows, k, {words + j * kStripWords + at, kStripWords, 1},
+                 {factor.data + at * factor.slot, factor.slot, factor.panel}, shape.d_padded / kPanel,
+                 sums_at + j * shape.d_padded, shape.d_padded, true);
     };
     add(p_words, strip.dout.columns, s.dv.get(0));
     add(ds_words, strip.q.columns, s.dk.get(0));

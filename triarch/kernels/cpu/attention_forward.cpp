@@ -139,8 +139,8 @@ void forward_unit(const AttentionForward<float, T>& a, int64_t kv, const Unit& u
       const int64_t from = greater(p.lo - first, 0) / M::kPer * M::kPer;
       const int64_t end = lesser(p.hi - first, keys), to = round_up(greater(end, 0), M::kPer);
       if (from >= end) continue;
-      product<M>(to - from, d_words, {k_rows + from * stride, stride, 1}, p.q, kPanel, scores + from * kPanel, kPanel,
-                 false);
+      product<M>(to - from, d_words, {k_rows + from * stride, stride, 1}, {p.q, kPanel, 0}, 1, scores + from * kPanel,
+                 kPanel, false);
       float c = a.scale * kLog2E;
       if (a.bias || a.r) {
         Distances distances;
@@ -162,7 +162,7 @@ void forward_unit(const AttentionForward<float, T>& a, int64_t kv, const Unit& u
         softmax_block<M, false>(p, a.dropout, c, from, to, column, scores);
       }
       product<M>(d, (to - from) / M::kPer, {v.data + from / M::kPer * v.slot, v.row, v.slot},
-                 scores + from / M::kPer * kPanel, kPanel, p.out, kPanel, p.started);
+                 {scores + from / M::kPer * kPanel, kPanel, 0}, 1, p.out, kPanel, p.started);
       p.started = true;
     }
   }

@@ -148,7 +148,7 @@ void relative_scores(const AttentionInputs<float, T>& a, int64_t head, Distances
                      float* to) {
   const int64_t stride = words<M>(a.head_dim), width = a.heads * a.head_dim;
   pack_rows<M>(d.count, d.count, a.head_dim, a.r + d.first * width + head * a.head_dim, width, nullptr, r_rows);
-  product<M>(d.count, (a.head_dim + M::kPer - 1) / M::kPer, {r_rows, stride, 1}, q, kPanel, to, kPanel, false);
+  product<M>(d.count, (a.head_dim + M::kPer - 1) / M::kPer, {r_rows, stride, 1}, {q, kPanel, 0}, 1, to, kPanel, false);
 }
 
 // Adds the biases to the products in rows [lo, hi) of `scores`; the result is in units of log2. `relative` as

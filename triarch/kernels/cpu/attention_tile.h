@@ -12,7 +12,6 @@
 #include <type_traits>
 
 #include "triarch/kernels/cpu/amx.h"
-#include "triarch/kernels/cpu/micro_kernel.h"
 #include "triarch/kernels/cpu/transpose.h"
 #include "triarch/kernels/isa.h"
 #include "triarch/kernels/scratch.h"
@@ -53,29 +52,21 @@ struct Tiles : Pairs {
   static constexpr int kRows = kAmxRows;
   using State = TileRegisters;
   static_assert(kPanel == kAmxCols);
-  static auto of(int rows) {
-    return [rows](int64_t k, const PanelOfA& a, const float* b, int64_t b_word, const Tile& to) {
-      multiply_amx(rows, k, a.data, a.row, b, b_word, to.out, to.stride, to.add);
-    };
-  }
+  static auto of(int rows) { return multiply_amx_for(rows); }
 };
 #endif
 
-// A right factor in columns form: from one word of k, and from one panel, to the next.
-struct Columns {
-  const float* data;
-  int64_t word, panel;
-};
-
-// out[r][0 .. kPanel) (+)= sum over k words of a[r][k] b[k][0 .. kPanel), rows of out `stride` apart.
+// out[r][0 .. panels kPanel) (+)= sum over k words of a[r][k] b[k][..], rows of out `stride` apart.
 template <class M>
-void product(int64_t rows, int64_t k, PanelOfA a, const float* b, int64_t b_word, float* out, int64_t stride,
-             bool add) {
+void product(int64_t rows, int64_t k, PanelOfA a, PanelsOfB b, int64_t panels, float* out, int64_t stride, bool add) {
   for (int64_t left = rows; left > 0;) {
     // The last two are of equal size: few rows do not hide the latency of their sums.
-    const int64_t count = left <= M::kRows ? left : left < 2 * M::kRows ? (left + 1) / 2 : M::kRows;
-    M::of(int(count))(k, a, b, b_word, {out, stride, 1, add});
-    a.data += count * a.row, out += count * stride, left -= count;
+    const bool last = left < 2 * M::kRows;
+    const int64_t height = left <= M::kRows ? left : last ? (left + 1) / 2 : M::kRows;
+    const bool down = panels == 1 && !last;
+    const int64_t below = down ? left / M::kRows - (left % M::kRows != 0) : 1;
+    M::of(int(height))(k, a, b, {out, stride, down ? below : panels, down, 1, add}, nullptr);
+    a.data += below * height * a.row, out += below * height * stride, left -= below * height;
   }
 }
 
@@ -124,7 +115,7 @@ void pack_rows(int64_t rows, int64_t padded_rows, int64_t cols, const T* from, i
 // is wider than the columns left reads on into the next row, or kPanel floats past the last, and its sums there are
 // not used. Words of pairs go to `to`.
 template <class M>
-Columns columns_of_rows(int64_t padded_rows, int64_t cols, const float* from, [[maybe_unused]] Scratch& to) {
+PanelsOfB columns_of_rows(int64_t padded_rows, int64_t cols, const float* from, [[maybe_unused]] Scratch& to) {
   const int64_t stride = words<M>(cols);
   if constexpr (M::kPer == 1) {
     return {from, stride, kPanel};

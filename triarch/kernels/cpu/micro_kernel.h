@@ -1,5 +1,5 @@
-// The micro-kernels of matrix products and of attention: a tile of rows x kCols sums, held in registers over a range of
-// slots: one k as a float, or two neighbouring k as a pair of bfloat16. Included only by kernels/cpu/*.cpp.
+// The micro-kernels of matrix products and of attention: tiles of rows x kCols sums, each held in registers over a
+// range of slots: one k as a float, or two neighbouring k as a pair of bfloat16. Included only by kernels/cpu/*.cpp.
 #pragma once
 
 #include "triarch/kernels/cpu/simd.h"
@@ -29,12 +29,41 @@ struct PanelOfA {
   const float* data;
   int64_t row, slot;
 };
-// Where a tile's R x kCols sums go: rows out_stride apart, times scale, set or added.
-struct Tile {
+// Where panels of b, of kCols columns each, are: from one slot and one panel to the next.
+struct PanelsOfB {
+  const float* data;
+  int64_t slot, panel;
+};
+// Where the sums of `count` tiles go: rows of out `stride` apart, times scale, set or added. The tiles lie side by
+// side, a panel of b for each, or with `down` below each other, R rows of a for each.
+struct Sums {
   float* out;
   int64_t stride;
+  int64_t count;
+  bool down;
   float scale;
   bool add;
+};
+
+// Memory that is read soon, fetched into the second-level cache a few lines at a time while something else is computed.
+class Fetching {
+ public:
+  // `rows` of `bytes`, `stride` bytes apart, in so many parts.
+  void begin(const void* from, int64_t stride, int64_t rows, int64_t bytes, int64_t parts) {
+    row_ = static_cast<const char*>(from);
+    stride_ = stride, lines_ = (bytes + 63) / 64, line_ = 0;
+    left_ = rows * lines_, each_ = (left_ + parts - 1) / parts;
+  }
+  void part() {
+    for (int64_t i = each_ < left_ ? each_ : left_; i > 0; --i, --left_) {
+      __builtin_prefetch(row_ + line_ * 64, 0, 2);
+      if (++line_ == lines_) line_ = 0, row_ += stride_;
+    }
+  }
+
+ private:
+  const char* row_ = nullptr;
+  int64_t stride_ = 0, lines_ = 0, line_ = 0, left_ = 0, each_ = 0;
 };
 
 // sums += b0, b1 times the word that is `bytes` after a and a row's offset: a float, or with `pairs` two bfloat16.
@@ -78,87 +107,92 @@ template <int bytes, bool pairs, int R>
   for (int r = 0; r < R; ++r) add_row<bytes, pairs>(sums[r], a, rows[r], b0, b1);
 }
 
-// tile (+)= scale sum over p of a[r a.row + p a.slot] b[p b_slot + column]; kSlot is a.slot, or 0 if it is none of
-// those that have a kernel of their own. Loops over rows are unrolled so that every accumulator is a register: g++ 12
-// spills arrays that it indexes, and those that begin with a choice of values. With `ahead` the next R rows of a are
-// fetched meanwhile, into the second-level cache: what reads a from memory neither waits for it nor leaves memory idle
-// while it multiplies.
+// Each tile (+)= scale sum over p of a[r a.row + p a.slot] b[p b.slot + column]; kSlot is a.slot, or 0 if it is none of
+// those that have a kernel of their own. Before each, a part of `fetching` (or null). Loops over rows are unrolled so
+// that every accumulator is a register: g++ 12 spills arrays that it indexes, and those that begin with a choice of
+// values. With `ahead` the next R rows of a are fetched meanwhile, into the second-level cache: what reads a from
+// memory neither waits for it nor leaves memory idle while it multiplies.
 template <int R, int kSlot, bool ahead, bool pairs>
-[[gnu::always_inline]] inline void multiply_slots(int64_t slots, const PanelOfA& panel, const float* b, int64_t b_slot,
-                                                  const Tile& tile) {
+[[gnu::always_inline]] inline void multiply_tiles(int64_t slots, const PanelOfA& panel, const PanelsOfB& panels,
+                                                  const Sums& to, Fetching* fetching) {
   constexpr int kBytes = kSlot * int(sizeof(float));
-  const float* a = panel.data;
-  const int64_t a_slot = kSlot ? kSlot : panel.slot;
+  const int64_t a_slot = kSlot ? kSlot : panel.slot, b_slot = panels.slot, stride = to.stride;
+  const int64_t a_next = to.down ? R * panel.row : 0, b_next = to.down ? 0 : panels.panel;
+  const int64_t out_next = to.down ? R * stride : kCols;
   int64_t rows[R];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) rows[r] = r * panel.row * int64_t(sizeof(float));
-  float* const out = tile.out;
-  const int64_t stride = tile.stride;
+  const float *a_of_tile = panel.data, *b_of_tile = panels.data;
+  float* out = to.out;
+  for (int64_t i = 0; i < to.count; ++i, a_of_tile += a_next, b_of_tile += b_next, out += out_next) {
+    if (fetching) fetching->part();
 #pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) __builtin_prefetch(out + r * stride, 1);
-  Vec sums[R][2] = {};
-  int64_t p = 0;
-  do {
-    int64_t end = slots;
-    if constexpr (ahead) {
+    for (int r = 0; r < R; ++r) __builtin_prefetch(out + r * stride, 1);
+    const float *a = a_of_tile, *b = b_of_tile;
+    Vec sums[R][2] = {};
+    int64_t p = 0;
+    do {
+      int64_t end = slots;
+      if constexpr (ahead) {
 #pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) __builtin_prefetch(a + (R + r) * panel.row, 0, 2);
-      if (p + kLineFloats < slots) end = p + kLineFloats;
-    }
-    if constexpr (kSlot > 0) {
-      for (; p + 4 <= end; p += 4) {
-        add_slot<0, pairs>(sums, a, rows, b);
-        b += b_slot;
-        add_slot<kBytes, pairs>(sums, a, rows, b);
-        b += b_slot;
-        add_slot<2 * kBytes, pairs>(sums, a, rows, b);
-        b += b_slot;
-        add_slot<3 * kBytes, pairs>(sums, a, rows, b);
-        b += b_slot;
-        a += 4 * a_slot;
+        for (int r = 0; r < R; ++r) __builtin_prefetch(a + (R + r) * panel.row, 0, 2);
+        if (p + kLineFloats < slots) end = p + kLineFloats;
       }
-    }
+      if constexpr (kSlot > 0) {
+        for (; p + 4 <= end; p += 4) {
+          add_slot<0, pairs>(sums, a, rows, b);
+          b += b_slot;
+          add_slot<kBytes, pairs>(sums, a, rows, b);
+          b += b_slot;
+          add_slot<2 * kBytes, pairs>(sums, a, rows, b);
+          b += b_slot;
+          add_slot<3 * kBytes, pairs>(sums, a, rows, b);
+          b += b_slot;
+          a += 4 * a_slot;
+        }
+      }
 #pragma GCC unroll 2
-    for (; p < end; ++p) {
-      add_slot<0, pairs>(sums, a, rows, b);
-      a += a_slot;
-      b += b_slot;
+      for (; p < end; ++p) {
+        add_slot<0, pairs>(sums, a, rows, b);
+        a += a_slot;
+        b += b_slot;
+      }
+    } while (ahead && p < slots);
+    const float scale = to.scale;
+    if (to.add) {
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        sums[r][0] = sums[r][0] * scale + load(out + r * stride);
+        sums[r][1] = sums[r][1] * scale + load(out + r * stride + kWidth);
+      }
+    } else {
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) sums[r][0] *= scale, sums[r][1] *= scale;
     }
-  } while (ahead && p < slots);
-  const float scale = tile.scale;
-  if (tile.add) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      sums[r][0] = sums[r][0] * scale + load(out + r * stride);
-      sums[r][1] = sums[r][1] * scale + load(out + r * stride + kWidth);
+      store(out + r * stride, sums[r][0]);
+      store(out + r * stride + kWidth, sums[r][1]);
     }
-  } else {
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) sums[r][0] *= scale, sums[r][1] *= scale;
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
-    store(out + r * stride, sums[r][0]);
-    store(out + r * stride + kWidth, sums[r][1]);
   }
 }
 
 // A packed panel has rows 1 and slots kLanes apart, rows read where they are have slots 1 apart. Pairs only in AVX-512,
 // where has_avx512_bf16().
 template <int R, bool packed, bool ahead = false, bool pairs = false>
-[[gnu::noinline]] void multiply(int64_t slots, const PanelOfA& panel, const float* b, int64_t b_slot,
-                                const Tile& tile) {
+[[gnu::noinline]] void multiply(int64_t slots, const PanelOfA& a, const PanelsOfB& b, const Sums& to,
+                                Fetching* fetching) {
 #if defined(TRIARCH_ISA_avx2)
-  if (panel.slot == 1) return multiply_slots<R, 1, ahead, false>(slots, panel, b, b_slot, tile);
-  if (!ahead && panel.slot == kLanes) return multiply_slots<R, kLanes, false, false>(slots, panel, b, b_slot, tile);
-  return multiply_slots<R, 0, ahead, false>(slots, panel, b, b_slot, tile);
+  if (a.slot == 1) return multiply_tiles<R, 1, ahead, false>(slots, a, b, to, fetching);
+  if (!ahead && a.slot == kLanes) return multiply_tiles<R, kLanes, false, false>(slots, a, b, to, fetching);
+  return multiply_tiles<R, 0, ahead, false>(slots, a, b, to, fetching);
 #else
-  const PanelOfA with_strides = packed ? PanelOfA{panel.data, 1, kLanes} : panel;
-  multiply_slots<R, 0, ahead, pairs>(slots, with_strides, b, b_slot, tile);
+  const PanelOfA with_strides = packed ? PanelOfA{a.data, 1, kLanes} : a;
+  multiply_tiles<R, 0, ahead, pairs>(slots, with_strides, b, to, fetching);
 #endif
 }
 
-using Multiply = void (*)(int64_t slots, const PanelOfA& a, const float* b, int64_t b_slot, const Tile& tile);
+using Multiply = void (*)(int64_t slots, const PanelOfA& a, const PanelsOfB& b, const Sums& to, Fetching* fetching);
 
 // The kernel for 1 to R rows.
 template <int R, bool packed, bool ahead = false, bool pairs = false>

@@ -42,31 +42,26 @@ thread_local Scratch unit_scratch;    // of the unit that a thread runs
 thread_local Scratch shared_scratch;  // of the thread that packs b, read by all units of a strip
 thread_local Scratch turned_scratch;  // of a unit whose part of c is turned
 
-// c[row.., col..] from the scaled sums of a tile, [rows][kCols]; `scales` are those of its columns, if they have some.
+// c[row.., col..] from the scaled sums, [rows][cols] with a stride and whole panels; `scales` are those of the columns,
+// if they have some.
 template <class A, class C, class B>
-void finish(const Product<A, C, B>& x, int64_t row, int rows, int64_t col, int64_t cols, const float* tile,
-            const float* scales) {
+void finish(const Product<A, C, B>& x, int64_t row, int rows, int64_t col, int64_t cols, const float* sums,
+            int64_t sums_stride, const float* scales) {
   const bool accumulate = x.accumulate;
   const float* bias = x.bias ? x.bias + col : nullptr;
   const int64_t stride = x.c_stride;
   C* c = x.c + row * stride + col;
   C* pre = x.pre_activation ? x.pre_activation + row * stride + col : nullptr;
   with_activation(x.activation, [&](auto kind) {
-    const auto put_sums = [&](int64_t at, int lane, auto part) TRIARCH_BODY {
-      Vec v = load(tile + lane);
-      if (scales) v *= get(scales + lane, part);
-      if (accumulate) v += get(c + at, part);
-      if (bias) v += get(bias + lane, part);
-      if (pre) put(pre + at, v, part);
-      put(c + at, activate<kind()>(v), part);
-    };
-    for (int r = 0; r < rows; ++r, tile += kCols, c += stride, pre += pre ? stride : 0) {
-      if (cols >= kCols) {
-        put_sums(0, 0, Whole{});
-        put_sums(kWidth, kWidth, Whole{});
-      } else {
-        walk(cols, [&](int64_t lane, auto part, int) TRIARCH_BODY { put_sums(lane, int(lane), part); });
-      }
+    for (int r = 0; r < rows; ++r, sums += sums_stride, c += stride, pre += pre ? stride : 0) {
+      walk(cols, [&](int64_t at, auto part, int) TRIARCH_BODY {
+        Vec v = load(sums + at);
+        if (scales) v *= load(scales + at);
+        if (accumulate) v += get(c + at, part);
+        if (bias) v += get(bias + at, part);
+        if (pre) put(pre + at, v, part);
+        put(c + at, activate<kind()>(v), part);
+      });
     }
   });
 }
@@ -116,11 +111,9 @@ Layout layout_of(const Product<A, C, B>& x, int64_t depth = kDepth) {
   return out;
 }
 
-// Panels of b, kCols columns each: `panel`, `slot` and `block` are the floats to the next panel, the next slot and the
-// next block of k.
-struct PanelsOfB {
-  const float* data;
-  int64_t panel, slot, block;
+// Panels of b over all of k; `block` is the floats to the next block of k.
+struct StripOfB : PanelsOfB {
+  int64_t block;
 };
 
 // Columns [col, col + cols) of b, at most kBlock, over block `block_k` of k, become panels.
@@ -144,7 +137,7 @@ void pack_b(const Product<A, C, B>& x, const Layout& layout, int64_t block_k, in
 
 // Columns [col, col + cols) of b over all of k, as `panels` says where.
 template <class Slot, class A, class C, class B>
-void pack_strip(const Product<A, C, B>& x, const Layout& layout, int64_t col, int64_t cols, const PanelsOfB& panels,
+void pack_strip(const Product<A, C, B>& x, const Layout& layout, int64_t col, int64_t cols, const StripOfB& panels,
                 float* packed) {
   parallel(layout.k_blocks * divide_up(cols, kBlock), [&](int64_t unit, int) {
     const int64_t block_k = unit % layout.k_blocks, first = unit / layout.k_blocks * kBlock;
@@ -171,38 +164,17 @@ void pack_a(const A* a, int64_t stride, bool transposed, int64_t readable, int64
   }
 }
 
-// Memory that is read soon, fetched into the second-level cache a few lines at a time while something else is computed.
-class Fetching {
- public:
-  // `rows` of `bytes`, `stride` bytes apart, in so many parts.
-  void begin(const void* from, int64_t stride, int64_t rows, int64_t bytes, int64_t parts) {
-    row_ = static_cast<const char*>(from);
-    stride_ = stride, lines_ = divide_up(bytes, 64), line_ = 0;
-    left_ = rows * lines_, each_ = divide_up(left_, parts);
-  }
-  void part() {
-    for (int64_t i = smaller(each_, left_); i > 0; --i, --left_) {
-      __builtin_prefetch(row_ + line_ * 64, 0, 2);
-      if (++line_ == lines_) line_ = 0, row_ += stride_;
-    }
-  }
-
- private:
-  const char* row_ = nullptr;
-  int64_t stride_ = 0, lines_ = 0, line_ = 0, left_ = 0, each_ = 0;
-};
-
 // A unit: panels [a_begin, a_end) of the a_count that x's rows are cut into, times the columns [col, col + cols).
 struct Unit {
   int64_t a_begin, a_end, a_count, col, cols;
-  PanelsOfB b;
+  StripOfB b;
   const float* scales;  // of the columns, if they have some
 };
 
 template <class Slot, class A, class C, class B>
 void multiply_unit(const Product<A, C, B>& x, const Layout& layout, const Unit& unit) {
   using Kernel = MicroKernel<Slot>;
-  constexpr int kTile = Kernel::kMostRows * kCols;
+  constexpr int kBlockPanels = kBlock / kCols;
   [[maybe_unused]] typename Kernel::State state;
   const int a_count = int(unit.a_end - unit.a_begin), b_count = int(divide_up(unit.cols, kCols));
   const int64_t first_row = part(x.m, unit.a_count, unit.a_begin);
@@ -211,9 +183,12 @@ void multiply_unit(const Product<A, C, B>& x, const Layout& layout, const Unit& 
   // Nothing is done to the sums: whole tiles are c's own.
   const bool plain = !x.bias && !x.pre_activation && x.activation == Activation::none && !unit.scales;
 
+  // Sums of one panel's rows times a block of columns, or of the whole unit where they go on over blocks of k.
+  const bool goes_on = layout.k_blocks > 1;
+  const int64_t width = goes_on ? b_count * kCols : kBlock;
   const int64_t packed_size = layout.a_in_place ? 0 : layout.a_size * a_count;
-  float* packed_a = unit_scratch.get(packed_size + (layout.k_blocks > 1 ? a_count * b_count : 1) * kTile);
-  float* tiles = packed_a + packed_size;
+  float* packed_a = unit_scratch.get(packed_size + width * (goes_on ? begin[a_count] : Kernel::kMostRows));
+  float* sums = packed_a + packed_size;
 
   for (int64_t block_k = 0; block_k < layout.k_blocks; ++block_k) {
     const int64_t k_begin = block_k * layout.depth, k = smaller(layout.depth, x.k - k_begin);
@@ -231,8 +206,8 @@ void multiply_unit(const Product<A, C, B>& x, const Layout& layout, const Unit& 
                      smaller(layout.depth, x.k - k_begin - layout.depth), begin[a_count] * kBytes,
                      int64_t(a_count) * b_count);
     }
-    for (int first = 0; first < b_count; first += kBlock / kCols) {
-      const int last = int(smaller(b_count, first + kBlock / kCols));
+    for (int first = 0; first < b_count; first += kBlockPanels) {
+      const int last = int(smaller(b_count, first + kBlockPanels));
       for (int i = 0; i < a_count; ++i) {
         const int64_t row = first_row + begin[i];
         const int height = begin[i + 1] - begin[i];
@@ -252,24 +227,32 @@ void multiply_unit(const Product<A, C, B>& x, const Layout& layout, const Unit& 
           fetching.begin(a_block + begin[i + 1] * x.a_stride, x.a_stride * kBytes, begin[i + 2] - begin[i + 1],
                          k * kBytes, last - first);
         }
-        for (int j = first; j < last; ++j) {
-          const auto run = Kernel::of(height, layout.a_ahead && j == last - 1);
-          const int64_t col = unit.col + j * kCols, cols = unit.cols - j * kCols;
-          fetching.part();
-          if (x.symmetric && col + kCols <= row) continue;
-          const float* b = unit.b.data + block_k * unit.b.block + j * unit.b.panel;
-          if constexpr (sizeof(C) == sizeof(float)) {
-            if (plain && cols >= kCols) {
-              float* c = x.c + row * x.c_stride + col;
-              run(slots, a, b, unit.b.slot, {c, x.c_stride, x.scale, x.accumulate || block_k > 0});
-              continue;
-            }
+        // Panels [from, to) of b, their sums to out.
+        const auto run = [&](int64_t from, int64_t to, float* out, int64_t stride, bool add) {
+          const auto some = [&](int64_t j, int64_t end, bool ahead) {
+            if (j >= end) return;
+            const PanelsOfB b{unit.b.data + block_k * unit.b.block + j * unit.b.panel, unit.b.slot, unit.b.panel};
+            Kernel::of(height, ahead)(slots, a, b, {out + (j - from) * kCols, stride, end - j, false, x.scale, add},
+                                      &fetching);
+          };
+          some(from, to - layout.a_ahead, false);
+          some(to - layout.a_ahead, to, true);
+        };
+        // Of a symmetric c only what reaches the diagonal or lies right of it.
+        int64_t from = x.symmetric && row > unit.col ? larger(first, (row - unit.col) / kCols) : first;
+        if constexpr (sizeof(C) == sizeof(float)) {
+          const int64_t whole = smaller(last, unit.cols / kCols);
+          if (plain && from < whole) {
+            run(from, whole, x.c + row * x.c_stride + unit.col + from * kCols, x.c_stride, x.accumulate || block_k > 0);
+            from = whole;
           }
-          float* tile = tiles + (layout.k_blocks > 1 ? (i * b_count + j) * kTile : 0);
-          run(slots, a, b, unit.b.slot, {tile, kCols, x.scale, block_k > 0});
-          if (block_k == layout.k_blocks - 1) {
-            finish(x, row, height, col, cols, tile, unit.scales ? unit.scales + j * kCols : nullptr);
-          }
+        }
+        if (from >= last) continue;
+        float* out = sums + (goes_on ? begin[i] * width + from * kCols : 0);
+        run(from, last, out, width, block_k > 0);
+        if (block_k == layout.k_blocks - 1) {
+          const int64_t col = from * kCols, cols = smaller(last * kCols, unit.cols) - col;
+          finish(x, row, height, unit.col + col, cols, out, width, unit.scales ? unit.scales + col : nullptr);
         }
       }
     }
@@ -280,9 +263,9 @@ void multiply_unit(const Product<A, C, B>& x, const Layout& layout, const Unit& 
 template <class Slot, class A, class C, class B>
 void multiply_strip(const Product<A, C, B>& x, const Layout& layout, int64_t col, int64_t cols) {
   const int64_t b_count = divide_up(cols, kCols);
-  PanelsOfB b{nullptr, layout.b_size, kCols, b_count * layout.b_size};
+  StripOfB b{{nullptr, kCols, layout.b_size}, b_count * layout.b_size};
   if constexpr (sizeof(B) == sizeof(float)) {
-    if (layout.b_in_place) b = {x.b + col, kCols, x.b_stride, layout.depth * x.b_stride};
+    if (layout.b_in_place) b = {{x.b + col, x.b_stride, kCols}, layout.depth * x.b_stride};
   }
   const float* scales = nullptr;
   if (!layout.b_in_place) {
@@ -352,7 +335,7 @@ inline void multiply_turned(const Product<float, float>& x, int64_t depth) {
   layout.b_in_place = false;
   // Rows a multiple of 4 KB apart share lines of a first-level cache.
   layout.a_ahead = !turned.a_transposed && turned.a_stride % 1024 != 0;
-  PanelsOfB b{nullptr, layout.b_size, kCols, turned.n / kCols * layout.b_size};
+  StripOfB b{{nullptr, kCols, layout.b_size}, turned.n / kCols * layout.b_size};
   float* packed = shared_scratch.get(layout.k_blocks * b.block);
   pack_strip<Floats>(turned, layout, 0, x.m, b, packed);
   b.data = packed;
@@ -372,7 +355,7 @@ inline void multiply_turned(const Product<float, float>& x, int64_t depth) {
         for (int half = 0; half < kCols; half += kWidth) {
           turn(part.c + (col - begin + half) * turned.n + row, turned.n, tile + half, kCols);
         }
-        finish(x, row, int(smaller(kWidth, x.m - row)), col, smaller(kCols, end - col), tile, nullptr);
+        finish(x, row, int(smaller(kWidth, x.m - row)), col, smaller(kCols, end - col), tile, kCols, nullptr);
       }
     }
   });
@@ -431,7 +414,7 @@ void multiply_few_rows(const Product<A, C, B>& x) {
       for (int at = 0; at < int(x.m) * kCols; at += kWidth) store(tile + at, load(tile + at) * x.scale);
       alignas(64) float scales[kCols] = {};
       get_scales(x, col, smaller(kCols, end - col), scales);
-      finish(x, 0, int(x.m), col, end - col, tile, std::is_same_v<B, int8_t> ? scales : nullptr);
+      finish(x, 0, int(x.m), col, smaller(kCols, end - col), tile, kCols, std::is_same_v<B, int8_t> ? scales : nullptr);
     }
   });
 }

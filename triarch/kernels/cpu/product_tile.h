@@ -2,7 +2,6 @@
 #pragma once
 
 #include "triarch/kernels/cpu/amx.h"
-#include "triarch/kernels/cpu/micro_kernel.h"
 #include "triarch/kernels/cpu/product_panels.h"
 
 namespace triarch::kernels::TRIARCH_ISA {
@@ -41,20 +40,7 @@ struct MicroKernel<Tiles> {
   static constexpr bool kRowsOfSlots = true;
   static_assert(kAmxCols == kCols);
   using State = TileRegisters;
-  static auto of(int rows, bool) {
-    return [rows](int64_t slots, const PanelOfA& a, const float* b, int64_t b_slot, const Tile& tile) {
-      if (tile.scale == 1) return multiply_amx(rows, slots, a.data, a.row, b, b_slot, tile.out, tile.stride, tile.add);
-      alignas(64) float sums[kAmxRows * kCols];
-      multiply_amx(rows, slots, a.data, a.row, b, b_slot, sums, kCols, false);
-      for (int r = 0; r < rows; ++r) {
-        for (int c = 0; c < kCols; c += kWidth) {
-          float* out = tile.out + r * tile.stride + c;
-          const Vec sum = load(sums + r * kCols + c) * tile.scale;
-          store(out, tile.add ? sum + load(out) : sum);
-        }
-      }
-    };
-  }
+  static auto of(int rows, bool) { return multiply_amx_for(rows); }
 };
 #endif
 
