@@ -207,7 +207,7 @@ void bias_gradients(const AttentionBackward<float, T>& a, const Shape<M, T>& sha
 template <class M, class T>
 void backward_tile(const AttentionBackward<float, T>& a, const Shape<M, T>& shape, const AttentionSegment& segment,
                    Strip& strip, const PanelOfA& k_transposed, int64_t first, int64_t keys, float* dq,
-                   float* dq_relative, const BiasSums& sums) {
+                   float* dq_relative, const BiasSums& sums, Fetching& fetching) {
   BackwardScratch& s = backward_scratch;
   BackwardPanel* const panel = strip.panel;
   constexpr int64_t kStripWords = kStrip / M::kPer, kKeyWords = kKeys / M::kPer;
@@ -227,9 +227,11 @@ void backward_tile(const AttentionBackward<float, T>& a, const Shape<M, T>& shap
     float* s_panel = scores + n * kPanel;
     float* ds_panel = dscores + n * kPanel;
     product<M>(p.to - p.from, shape.d_words, {k_rows + p.from * stride, stride, 1},
-               {strip.q.turned + n * kPanel * stride, kPanel, 0}, 1, s_panel + p.from * kStrip, kStrip, false);
+               {strip.q.turned + n * kPanel * stride, kPanel, 0}, 1, s_panel + p.from * kStrip, kStrip, false,
+               &fetching);
     product<M>(p.to - p.from, shape.d_words, {v_rows + p.from * stride, stride, 1},
-               {strip.dout.turned + n * kPanel * stride, kPanel, 0}, 1, ds_panel + p.from * kStrip, kStrip, false);
+               {strip.dout.turned + n * kPanel * stride, kPanel, 0}, 1, ds_panel + p.from * kStrip, kStrip, false,
+               &fetching);
     float c = a.scale * kLog2E;
     if (a.bias || a.r) {
       const int64_t end = lesser(p.to, keys);
@@ -257,7 +259,7 @@ void backward_tile(const AttentionBackward<float, T>& a, const Shape<M, T>& shap
     product<M>(shape.d, (p.to - p.from) / M::kPer,
                {k_transposed.data + p.from / M::kPer * k_transposed.slot, k_transposed.row, k_transposed.slot},
                {ds_columns + p.from / M::kPer * kStrip + n * kPanel, kStrip, 0}, 1, dq + n * kPanel * shape.d_padded,
-               kPanel, true);
+               kPanel, true, &fetching);
   }
   // What a panel does not touch but its neighbours do is zero in the products over the whole strip.
   for (int64_t n = 0; n < kPanels; ++n) {
@@ -282,7 +284,7 @@ void backward_tile(const AttentionBackward<float, T>& a, const Shape<M, T>& shap
     const auto add = [&](const float* words, const PanelsOfB& factor, float* sums_at) {
       product<M>(rows, k, {words + j * kStripWords + at, kStripWords, 1},
                  {factor.data + at * factor.slot, factor.slot, factor.panel}, shape.d_padded / kPanel,
-                 sums_at + j * shape.d_padded, shape.d_padded, true);
+                 sums_at + j * shape.d_padded, shape.d_padded, true, &fetching);
     };
     add(p_words, strip.dout.columns, s.dv.get(0));
     add(ds_words, strip.q.columns, s.dk.get(0));
@@ -304,9 +306,34 @@ inline void add_column_sums(int64_t rows, const float* from, float* to) {
   for (int64_t x = 0; x < rows; ++x) to[x] += sum(load(from + x * kPanel) + load(from + x * kPanel + kWidth));
 }
 
+// What a block of keys and a strip of queries are read from, fetched while the one before is computed: rows of a head
+// are short and far apart, which is no stream that a processor foresees.
+template <class T>
+void fetch_keys(const AttentionBackward<float, T>& a, int64_t kv, int64_t first, int64_t keys, Fetching& fetching) {
+  const int64_t d = a.head_dim;
+  fetching.add(a.k + first * a.k_stride + kv * d, a.k_stride, keys, d);
+  fetching.add(a.v + first * a.v_stride + kv * d, a.v_stride, keys, d);
+}
+template <class M, class T>
+void fetch_strip(const AttentionBackward<float, T>& a, const Shape<M, T>& shape, const AttentionSegment& segment,
+                 int64_t kv, int64_t n, Fetching& fetching) {
+  const int64_t strips = (segment.q_length + kStrip - 1) / kStrip, row = segment.q_begin + n % strips * kStrip;
+  const int64_t count = lesser(kStrip, segment.q_begin + segment.q_length - row);
+  const int64_t column = (kv * shape.group + n / strips) * shape.d;
+  fetching.add(a.q + row * a.q_stride + column, a.q_stride, count, shape.d);
+  fetching.add(a.dout + row * a.dout_stride + column, a.dout_stride, count, shape.d);
+  fetching.add(a.out + row * a.out_stride + column, a.out_stride, count, shape.d);
+}
+
+// What the thread probably computes next.
+struct Next {
+  const AttentionSegment* segment;  // or null
+  int64_t kv;
+};
+
 template <class M, class T>
 void backward_segment(const AttentionBackward<float, T>& a, const Shape<M, T>& shape, const AttentionSegment& segment,
-                      int64_t kv, float* sums) {
+                      int64_t kv, float* sums, const Next& next) {
   [[maybe_unused]] typename M::State state;
   BackwardScratch& s = backward_scratch;
   const int64_t d = shape.d, stride = shape.stride;
@@ -350,8 +377,20 @@ void backward_segment(const AttentionBackward<float, T>& a, const Shape<M, T>& s
       }
       if (!touched) continue;
       pack_strip<M>(a, shape, head, segment.q_begin + row, count, strip);
+      Fetching fetching;
+      if (n + 1 < shape.group * strips) {
+        fetch_strip(a, shape, segment, kv, n + 1, fetching);
+      } else if (block + kKeys < segment.k_length) {
+        fetch_keys(a, kv, first + kKeys, lesser(kKeys, segment.k_length - block - kKeys), fetching);
+      } else if (next.segment) {
+        fetch_keys(a, next.kv, next.segment->k_begin, lesser(kKeys, next.segment->k_length), fetching);
+        fetch_strip(a, shape, *next.segment, next.kv, 0, fetching);
+      }
+      // What is written soon is fetched too: the stores of a strip would wait for it.
+      fetching.add(a.dq + (segment.q_begin + row) * a.dq_stride + head * d, a.dq_stride, count, d);
+      fetching.spread(kPanels * (2 * keys + d) / M::kRows);
       backward_tile<M>(a, shape, segment, strip, k_transposed, first, keys, dq + n * strip_floats,
-                       a.r ? dq_relative + n * strip_floats : nullptr, sums_of(n / strips));
+                       a.r ? dq_relative + n * strip_floats : nullptr, sums_of(n / strips), fetching);
     }
     store_rows(keys, d, dk, shape.d_padded, a.scale, a.dk + first * a.dk_stride + kv * d, a.dk_stride);
     store_rows(keys, d, dv, shape.d_padded, 1, a.dv + first * a.dv_stride + kv * d, a.dv_stride);
@@ -413,7 +452,13 @@ void backward(const AttentionBackward<float, T>& a) {
     const int64_t kv = unit / parts, part = unit % parts;
     for (int64_t s = a.segment_count * part / parts; s < a.segment_count * (part + 1) / parts; ++s) {
       float* at = sums ? sums + (part * a.heads + kv * shape.group) * shape.sums : nullptr;
-      backward_segment<M>(a, shape, a.segments[s], kv, at);
+      Next next{nullptr, 0};
+      if (s + 1 < a.segment_count) {
+        next = {a.segments + s + 1, kv};
+      } else if (kv + 1 < a.kv_heads) {
+        next = {a.segments, kv + 1};
+      }
+      backward_segment<M>(a, shape, a.segments[s], kv, at, next);
     }
   });
   if (shape.biased) parallel(a.heads, [&](int64_t head, int) { finish_biases<M>(a, shape, sums, parts, head); });

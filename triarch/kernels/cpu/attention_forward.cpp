@@ -91,7 +91,7 @@ void finish_panel(const AttentionForward<float, T>& a, ForwardPanel& p, float* s
 }
 
 template <class M, class T>
-void forward_unit(const AttentionForward<float, T>& a, int64_t kv, const Unit& unit) {
+void forward_unit(const AttentionForward<float, T>& a, int64_t kv, const Unit& unit, Fetching& fetching) {
   [[maybe_unused]] typename M::State state;
   const AttentionSegment& segment = a.segments[unit.segment];
   const int64_t d = a.head_dim, stride = words<M>(d), d_words = (d + M::kPer - 1) / M::kPer;
@@ -140,7 +140,7 @@ void forward_unit(const AttentionForward<float, T>& a, int64_t kv, const Unit& u
       const int64_t end = lesser(p.hi - first, keys), to = round_up(greater(end, 0), M::kPer);
       if (from >= end) continue;
       product<M>(to - from, d_words, {k_rows + from * stride, stride, 1}, {p.q, kPanel, 0}, 1, scores + from * kPanel,
-                 kPanel, false);
+                 kPanel, false, &fetching);
       float c = a.scale * kLog2E;
       if (a.bias || a.r) {
         Distances distances;
@@ -162,11 +162,25 @@ void forward_unit(const AttentionForward<float, T>& a, int64_t kv, const Unit& u
         softmax_block<M, false>(p, a.dropout, c, from, to, column, scores);
       }
       product<M>(d, (to - from) / M::kPer, {v.data + from / M::kPer * v.slot, v.row, v.slot},
-                 {scores + from / M::kPer * kPanel, kPanel, 0}, 1, p.out, kPanel, p.started);
+                 {scores + from / M::kPer * kPanel, kPanel, 0}, 1, p.out, kPanel, p.started, &fetching);
       p.started = true;
     }
   }
   for (int64_t n = 0; n < panels; ++n) finish_panel<M>(a, panel[n], spare);
+}
+
+// What a unit reads first and writes, fetched while the one before is computed: rows of a head are short and far apart,
+// which is no stream that a processor foresees.
+template <class T>
+void fetch(const AttentionForward<float, T>& a, int64_t kv, const Unit& unit, Fetching& fetching) {
+  const AttentionSegment& segment = a.segments[unit.segment];
+  const int64_t d = a.head_dim, width = a.heads / a.kv_heads * d;
+  fetching.add(a.q + unit.row * a.q_stride + kv * width, a.q_stride, unit.rows, width);
+  fetching.add(a.out + unit.row * a.out_stride + kv * width, a.out_stride, unit.rows, width);
+  if (unit.row != segment.q_begin) return;  // its keys have been read
+  const int64_t keys = lesser(kKeys, segment.k_length);
+  fetching.add(a.k + segment.k_begin * a.k_stride + kv * d, a.k_stride, keys, d);
+  fetching.add(a.v + segment.k_begin * a.v_stride + kv * d, a.v_stride, keys, d);
 }
 
 template <class M, class T>
@@ -188,7 +202,15 @@ void forward(const AttentionForward<float, T>& a) {
     }
   }
   // Heads outermost: each has the same work, so contiguous shares of units are even.
-  parallel(a.kv_heads * count, [&](int64_t unit, int) { forward_unit<M>(a, unit / count, units[unit % count]); });
+  parallel(a.kv_heads * count, [&](int64_t i, int) {
+    const Unit& unit = units[i % count];
+    Fetching fetching;
+    if (i + 1 < a.kv_heads * count) fetch(a, (i + 1) / count, units[(i + 1) % count], fetching);
+    // As if a unit were causal, which has half of the products' tiles.
+    fetching.spread((unit.rows + kPanel - 1) / kPanel * group * (a.segments[unit.segment].k_length + a.head_dim) /
+                    (2 * M::kRows));
+    forward_unit<M>(a, i / count, unit, fetching);
+  });
 }
 
 }  // namespace

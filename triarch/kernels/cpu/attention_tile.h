@@ -58,14 +58,15 @@ struct Tiles : Pairs {
 
 // out[r][0 .. panels kPanel) (+)= sum over k words of a[r][k] b[k][..], rows of out `stride` apart.
 template <class M>
-void product(int64_t rows, int64_t k, PanelOfA a, PanelsOfB b, int64_t panels, float* out, int64_t stride, bool add) {
+void product(int64_t rows, int64_t k, PanelOfA a, PanelsOfB b, int64_t panels, float* out, int64_t stride, bool add,
+             Fetching* fetching = nullptr) {
   for (int64_t left = rows; left > 0;) {
     // The last two are of equal size: few rows do not hide the latency of their sums.
     const bool last = left < 2 * M::kRows;
     const int64_t height = left <= M::kRows ? left : last ? (left + 1) / 2 : M::kRows;
     const bool down = panels == 1 && !last;
     const int64_t below = down ? left / M::kRows - (left % M::kRows != 0) : 1;
-    M::of(int(height))(k, a, b, {out, stride, down ? below : panels, down, 1, add}, nullptr);
+    M::of(int(height))(k, a, b, {out, stride, down ? below : panels, down, 1, add}, fetching);
     a.data += below * height * a.row, out += below * height * stride, left -= below * height;
   }
 }

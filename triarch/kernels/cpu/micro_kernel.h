@@ -45,25 +45,41 @@ struct Sums {
   bool add;
 };
 
-// Memory that is read soon, fetched into the second-level cache a few lines at a time while something else is computed.
+// Memory that is used soon, fetched into the second-level cache a few lines at a time while something else is computed.
 class Fetching {
  public:
-  // `rows` of `bytes`, `stride` bytes apart, in so many parts.
-  void begin(const void* from, int64_t stride, int64_t rows, int64_t bytes, int64_t parts) {
-    row_ = static_cast<const char*>(from);
-    stride_ = stride, lines_ = (bytes + 63) / 64, line_ = 0;
-    left_ = rows * lines_, each_ = (left_ + parts - 1) / parts;
+  // `rows` rows of `count` elements, `stride` apart, after what was added before.
+  template <class T>
+  void add(const T* from, int64_t stride, int64_t rows, int64_t count) {
+    if (rows <= 0 || count <= 0) return;
+    const int64_t offset = int64_t(reinterpret_cast<uintptr_t>(from) % 64);
+    Region& region = regions_[count_++];
+    region.row = reinterpret_cast<const char*>(from) - offset;
+    region.stride = stride * int64_t(sizeof(T)), region.rows = rows;
+    region.lines = (offset + count * int64_t(sizeof(T)) + 63) / 64;
+    left_ += rows * region.lines;
   }
+  // Nothing is added after this, until clear().
+  void spread(int64_t parts) { each_ = parts > 0 ? (left_ + parts - 1) / parts : left_; }
+  void clear() { count_ = at_ = 0, line_ = left_ = 0; }
   void part() {
     for (int64_t i = each_ < left_ ? each_ : left_; i > 0; --i, --left_) {
-      __builtin_prefetch(row_ + line_ * 64, 0, 2);
-      if (++line_ == lines_) line_ = 0, row_ += stride_;
+      Region& region = regions_[at_];
+      __builtin_prefetch(region.row + line_ * 64, 0, 2);
+      if (++line_ < region.lines) continue;
+      line_ = 0, region.row += region.stride;
+      if (--region.rows == 0) ++at_;
     }
   }
 
  private:
-  const char* row_ = nullptr;
-  int64_t stride_ = 0, lines_ = 0, line_ = 0, left_ = 0, each_ = 0;
+  struct Region {
+    const char* row;
+    int64_t stride, rows, lines;
+  };
+  Region regions_[8];
+  int count_ = 0, at_ = 0;
+  int64_t line_ = 0, left_ = 0, each_ = 0;
 };
 
 // sums += b0, b1 times the word that is `bytes` after a and a row's offset: a float, or with `pairs` two bfloat16.

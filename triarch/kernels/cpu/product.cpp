@@ -200,11 +200,10 @@ void multiply_unit(const Product<A, C, B>& x, const Layout& layout, const Unit& 
     // Operands that were written long ago are far away: a's next block, or the rows of its next panel, are fetched
     // while this one is multiplied.
     Fetching fetching;
-    constexpr auto kBytes = int64_t(sizeof(A));
     if (x.a_transposed && !layout.a_in_place && block_k + 1 < layout.k_blocks) {
-      fetching.begin(a_block + layout.depth * x.a_stride, x.a_stride * kBytes,
-                     smaller(layout.depth, x.k - k_begin - layout.depth), begin[a_count] * kBytes,
-                     int64_t(a_count) * b_count);
+      fetching.add(a_block + layout.depth * x.a_stride, x.a_stride, smaller(layout.depth, x.k - k_begin - layout.depth),
+                   begin[a_count]);
+      fetching.spread(int64_t(a_count) * b_count);
     }
     for (int first = 0; first < b_count; first += kBlockPanels) {
       const int last = int(smaller(b_count, first + kBlockPanels));
@@ -224,8 +223,9 @@ void multiply_unit(const Product<A, C, B>& x, const Layout& layout, const Unit& 
           a = {reinterpret_cast<const float*>(a_block + begin[i] * x.a_stride), x.a_stride / 2, 1};
         }
         if (!x.a_transposed && !layout.a_ahead && first == 0 && i + 1 < a_count) {
-          fetching.begin(a_block + begin[i + 1] * x.a_stride, x.a_stride * kBytes, begin[i + 2] - begin[i + 1],
-                         k * kBytes, last - first);
+          fetching.clear();
+          fetching.add(a_block + begin[i + 1] * x.a_stride, x.a_stride, begin[i + 2] - begin[i + 1], k);
+          fetching.spread(last - first);
         }
         // Panels [from, to) of b, their sums to out.
         const auto run = [&](int64_t from, int64_t to, float* out, int64_t stride, bool add) {
