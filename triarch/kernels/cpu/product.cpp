@@ -29,6 +29,9 @@ constexpr int64_t kTurnedRows = 64;
 constexpr int64_t kTurnedDepth = 768;  // of k: the packed rows of a stay near, and weights are read in long pieces
 constexpr int64_t kTurnedGain = 4;     // times as many weights' rows as a's: with fewer, packing them costs little
 constexpr int64_t kUnitRows = 128;
+constexpr int64_t kLongUnitRows =
+    64;                             // where a row of c takes more than kLong products: a thread that is done waits for
+constexpr int64_t kLong = 1 << 17;  // half a unit of another's, and that is then too long
 constexpr int64_t kMinimumRows = 32;
 constexpr int64_t kMinimumCols = 64;
 constexpr int64_t kMinimumUnits = 8;
@@ -73,6 +76,9 @@ void get_scales(const Product<A, C, B>& x, int64_t col, int64_t count, float* sc
     for (int64_t j = 0; j < count; ++j) scales[j] = row_scale(x.b + (col + j) * x.b_stride);
   }
 }
+
+// The most rows of a unit where each takes so many products.
+int64_t unit_rows(int64_t products) { return products > kLong ? kLongUnitRows : kUnitRows; }
 
 // Cuts a dimension into panels of nearly equal sizes: a last one of few rows would run far below the peak.
 int64_t part(int64_t size, int64_t parts, int64_t i) { return size * i / parts; }
@@ -278,8 +284,8 @@ void multiply_strip(const Product<A, C, B>& x, const Layout& layout, int64_t col
     pack_strip<Slot>(x, layout, col, cols, b, packed);
   }
   const int64_t a_count = divide_up(x.m, MicroKernel<Slot>::kMostRows);
-  const int64_t row_parts =
-      smaller(a_count, larger(divide_up(x.m, kUnitRows), smaller(kMinimumUnits, divide_up(x.m, kMinimumRows))));
+  const int64_t row_parts = smaller(
+      a_count, larger(divide_up(x.m, unit_rows(cols * x.k)), smaller(kMinimumUnits, divide_up(x.m, kMinimumRows))));
   const int64_t col_parts = larger(1, smaller(divide_up(kMinimumUnits, row_parts), divide_up(cols, kMinimumCols)));
   parallel(row_parts * col_parts, [&](int64_t unit, int) {
     const int64_t i = unit / col_parts, j = unit % col_parts;
@@ -339,7 +345,7 @@ inline void multiply_turned(const Product<float, float>& x, int64_t depth) {
   float* packed = shared_scratch.get(layout.k_blocks * b.block);
   pack_strip<Floats>(turned, layout, 0, x.m, b, packed);
   b.data = packed;
-  const int64_t units = larger(divide_up(x.n, kUnitRows), smaller(kMinimumUnits, divide_up(x.n, kCols)));
+  const int64_t units = larger(divide_up(x.n, unit_rows(x.m * x.k)), smaller(kMinimumUnits, divide_up(x.n, kCols)));
   const int64_t rows = round_up(divide_up(x.n, units), kCols);
   parallel(divide_up(x.n, rows), [&](int64_t unit, int) {
     const int64_t begin = unit * rows, end = smaller(x.n, begin + rows);
