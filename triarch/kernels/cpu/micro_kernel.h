@@ -93,7 +93,7 @@ template <int bytes, bool pairs>
     asm("vbroadcastss %[word], %[x]\n\t"
         "vdpbf16ps %[b0], %[x], %[s0]\n\t"
         "vdpbf16ps %[b1], %[x], %[s1]"
-        : [s0] "+v"(sums[0]), [s1] "+v"(sums[1]), [x] "=&v"(x)
+        : [s0] "+&v"(sums[0]), [s1] "+v"(sums[1]), [x] "=&v"(x)
         : [word] "m"(word), [b0] "v"(b0), [b1] "v"(b1));
 #endif
   } else {
@@ -105,7 +105,7 @@ template <int bytes, bool pairs>
     asm("vbroadcastss %c[bytes](%[a],%[row]), %[x]\n\t"
         "vfmadd231ps %[b0], %[x], %[s0]\n\t"
         "vfmadd231ps %[b1], %[x], %[s1]"
-        : [s0] "+x"(sums[0]), [s1] "+x"(sums[1]), [x] "=&x"(x)
+        : [s0] "+&x"(sums[0]), [s1] "+x"(sums[1]), [x] "=&x"(x)
         : [a] "r"(a), [row] "r"(row), [b0] "x"(b0), [b1] "x"(b1), [bytes] "i"(bytes),
           "m"(*(const float(*)[1 << 20]) a));
 #else
