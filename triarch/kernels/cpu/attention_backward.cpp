@@ -306,14 +306,7 @@ inline void add_column_sums(int64_t rows, const float* from, float* to) {
   for (int64_t x = 0; x < rows; ++x) to[x] += sum(load(from + x * kPanel) + load(from + x * kPanel + kWidth));
 }
 
-// What a block of keys and a strip of queries are read from, fetched while the one before is computed: rows of a head
-// are short and far apart, which is no stream that a processor foresees.
-template <class T>
-void fetch_keys(const AttentionBackward<float, T>& a, int64_t kv, int64_t first, int64_t keys, Fetching& fetching) {
-  const int64_t d = a.head_dim;
-  fetching.add(a.k + first * a.k_stride + kv * d, a.k_stride, keys, d);
-  fetching.add(a.v + first * a.v_stride + kv * d, a.v_stride, keys, d);
-}
+// What a strip of queries is read from, fetched while the one before is computed.
 template <class M, class T>
 void fetch_strip(const AttentionBackward<float, T>& a, const Shape<M, T>& shape, const AttentionSegment& segment,
                  int64_t kv, int64_t n, Fetching& fetching) {

@@ -169,18 +169,15 @@ void forward_unit(const AttentionForward<float, T>& a, int64_t kv, const Unit& u
   for (int64_t n = 0; n < panels; ++n) finish_panel<M>(a, panel[n], spare);
 }
 
-// What a unit reads first and writes, fetched while the one before is computed: rows of a head are short and far apart,
-// which is no stream that a processor foresees.
+// What a unit reads first and writes, fetched while the one before is computed.
 template <class T>
 void fetch(const AttentionForward<float, T>& a, int64_t kv, const Unit& unit, Fetching& fetching) {
   const AttentionSegment& segment = a.segments[unit.segment];
-  const int64_t d = a.head_dim, width = a.heads / a.kv_heads * d;
+  const int64_t width = a.heads / a.kv_heads * a.head_dim;
   fetching.add(a.q + unit.row * a.q_stride + kv * width, a.q_stride, unit.rows, width);
   fetching.add(a.out + unit.row * a.out_stride + kv * width, a.out_stride, unit.rows, width);
   if (unit.row != segment.q_begin) return;  // its keys have been read
-  const int64_t keys = lesser(kKeys, segment.k_length);
-  fetching.add(a.k + segment.k_begin * a.k_stride + kv * d, a.k_stride, keys, d);
-  fetching.add(a.v + segment.k_begin * a.v_stride + kv * d, a.v_stride, keys, d);
+  fetch_keys(a, kv, segment.k_begin, lesser(kKeys, segment.k_length), fetching);
 }
 
 template <class M, class T>

@@ -191,5 +191,13 @@ void store_columns(int64_t rows, int64_t cols, float* from, Vec scale0, Vec scal
   }
 }
 
+// Keys and values, fetched while something else is computed: rows of a head are short and far apart, which is no stream
+// that a processor foresees.
+template <class T>
+void fetch_keys(const AttentionInputs<float, T>& a, int64_t kv, int64_t first, int64_t keys, Fetching& fetching) {
+  fetching.add(a.k + first * a.k_stride + kv * a.head_dim, a.k_stride, keys, a.head_dim);
+  fetching.add(a.v + first * a.v_stride + kv * a.head_dim, a.v_stride, keys, a.head_dim);
+}
+
 }  // namespace
 }  // namespace triarch::kernels::TRIARCH_ISA

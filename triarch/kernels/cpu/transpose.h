@@ -6,24 +6,22 @@
 namespace triarch::kernels::TRIARCH_ISA {
 namespace {
 
+// Of every four lanes of a and b the lower (0) or upper (1) two: one of a, one of b by turns, or both of a before b's.
+template <int upper, int... L>
+[[gnu::always_inline]] inline Vec by_turns(Vec a, Vec b, std::integer_sequence<int, L...>) {
+  return __builtin_shufflevector(a, b, (L / 4 * 4 + 2 * upper + L % 4 / 2 + L % 2 * kWidth)...);
+}
+template <int upper, int... L>
+[[gnu::always_inline]] inline Vec in_pairs(Vec a, Vec b, std::integer_sequence<int, L...>) {
+  return __builtin_shufflevector(a, b, (L / 4 * 4 + 2 * upper + L % 2 + L % 4 / 2 * kWidth)...);
+}
+
 // The elements of t hold the rows of a square matrix; afterwards its columns.
 [[gnu::always_inline]] inline void transpose(Vec (&t)[kWidth]) {
 #if defined(TRIARCH_ISA_baseline)
   _MM_TRANSPOSE4_PS(t[0], t[1], t[2], t[3]);
 #else
 #if defined(TRIARCH_ISA_avx512)
-  const auto low1 = [](Vec a, Vec b) {
-    return Vec(__builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29));
-  };
-  const auto high1 = [](Vec a, Vec b) {
-    return Vec(__builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31));
-  };
-  const auto low2 = [](Vec a, Vec b) {
-    return Vec(__builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29));
-  };
-  const auto high2 = [](Vec a, Vec b) {
-    return Vec(__builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31));
-  };
   const auto even4 = [](Vec a, Vec b) {
     return Vec(__builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27));
   };
@@ -31,10 +29,6 @@ namespace {
     return Vec(__builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31));
   };
 #else
-  const auto low1 = [](Vec a, Vec b) { return Vec(__builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13)); };
-  const auto high1 = [](Vec a, Vec b) { return Vec(__builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15)); };
-  const auto low2 = [](Vec a, Vec b) { return Vec(__builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13)); };
-  const auto high2 = [](Vec a, Vec b) { return Vec(__builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15)); };
   const auto low4 = [](Vec a, Vec b) { return Vec(__builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11)); };
   const auto high4 = [](Vec a, Vec b) { return Vec(__builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15)); };
 #endif
@@ -42,15 +36,15 @@ namespace {
   Vec u[kWidth];
 #pragma GCC unroll 16
   for (int i = 0; i < kWidth; i += 2) {
-    u[i] = low1(t[i], t[i + 1]);
-    u[i + 1] = high1(t[i], t[i + 1]);
+    u[i] = by_turns<0>(t[i], t[i + 1], AllLanes{});
+    u[i + 1] = by_turns<1>(t[i], t[i + 1], AllLanes{});
   }
 #pragma GCC unroll 16
   for (int i = 0; i < kWidth; i += 4) {
-    t[i] = low2(u[i], u[i + 2]);
-    t[i + 1] = high2(u[i], u[i + 2]);
-    t[i + 2] = low2(u[i + 1], u[i + 3]);
-    t[i + 3] = high2(u[i + 1], u[i + 3]);
+    t[i] = in_pairs<0>(u[i], u[i + 2], AllLanes{});
+    t[i + 1] = in_pairs<1>(u[i], u[i + 2], AllLanes{});
+    t[i + 2] = in_pairs<0>(u[i + 1], u[i + 3], AllLanes{});
+    t[i + 3] = in_pairs<1>(u[i + 1], u[i + 3], AllLanes{});
   }
 #if defined(TRIARCH_ISA_avx512)
 #pragma GCC unroll 16
