@@ -39,7 +39,7 @@ Manifest parse_manifest(const fs::path& path) {
   Manifest manifest;
   std::string again;
   try {
-    const ordered_json json = ordered_json::parse(text);
+    const auto json = nlohmann::json::parse(text);
     manifest.step = json.at("step").get<int64_t>();
     for (const auto& [name, entry] : json.at("files").items()) {
       manifest.files[name] = {entry.at("bytes").get<uint64_t>(), entry.at("hash").get<std::string>()};

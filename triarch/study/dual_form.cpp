@@ -1,6 +1,5 @@
 #include "triarch/study/dual_form.h"
 
-#include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
 #include <vector>

@@ -1,6 +1,6 @@
 #include "triarch/study/regression_world.h"
 
-#include <Eigen/Dense>
+#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 
@@ -78,7 +78,17 @@ void append_regression(Batch& batch, const RegressionTask& task, const Bins& bin
 
 std::vector<double> least_squares(const RegressionTask& task) {
   if (task.pairs() == 0) return std::vector<double>(task.asked_y.size(), 0.0);
-  return answers(task, rows_of(task.x, task.dimensions).completeOrthogonalDecomposition().solve(values_of(task.y)));
+  // The solution of least norm, from the eigenvectors of x'x; directions in which x has nothing but rounding stay at
+  // zero.
+  const auto x = rows_of(task.x, task.dimensions);
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(x.transpose() * x);
+  const Eigen::VectorXd& squares = solver.eigenvalues();
+  Eigen::VectorXd part = solver.eigenvectors().transpose() * (x.transpose() * values_of(task.y));
+  constexpr double rounding = 1e-12;
+  for (Eigen::Index i = 0; i < part.size(); ++i) {
+    part(i) = squares(i) > rounding * squares.maxCoeff() ? part(i) / squares(i) : 0;
+  }
+  return answers(task, solver.eigenvectors() * part);
 }
 
 std::vector<double> gradient_descent(const RegressionTask& task, int64_t steps, double rate) {
