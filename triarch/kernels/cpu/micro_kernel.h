@@ -126,8 +126,8 @@ template <int bytes, bool pairs, int R>
 // Each tile (+)= scale sum over p of a[r a.row + p a.slot] b[p b.slot + column]; kSlot is a.slot, or 0 if it is none of
 // those that have a kernel of their own. Before each, a part of `fetching` (or null). Loops over rows are unrolled so
 // that every accumulator is a register: g++ 12 spills arrays that it indexes, and those that begin with a choice of
-// values. With `ahead` the next R rows of a are fetched meanwhile, into the second-level cache: what reads a from
-// memory neither waits for it nor leaves memory idle while it multiplies.
+// values. With `ahead` the next R rows of a are fetched meanwhile, into the second-level cache, a share by each tile:
+// what reads a from memory neither waits for it nor leaves memory idle while it multiplies.
 template <int R, int kSlot, bool ahead, bool pairs>
 [[gnu::always_inline]] inline void multiply_tiles(int64_t slots, const PanelOfA& panel, const PanelsOfB& panels,
                                                   const Sums& to, Fetching* fetching) {
@@ -146,12 +146,12 @@ template <int R, int kSlot, bool ahead, bool pairs>
     for (int r = 0; r < R; ++r) __builtin_prefetch(out + r * stride, 1);
     const float *a = a_of_tile, *b = b_of_tile;
     Vec sums[R][2] = {};
+    [[maybe_unused]] const int64_t fetch_begin = R * i / to.count, fetch_end = R * (i + 1) / to.count;
     int64_t p = 0;
     do {
       int64_t end = slots;
       if constexpr (ahead) {
-#pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) __builtin_prefetch(a + (R + r) * panel.row, 0, 2);
+        for (int64_t r = fetch_begin; r < fetch_end; ++r) __builtin_prefetch(a + (R + r) * panel.row, 0, 2);
         if (p + kLineFloats < slots) end = p + kLineFloats;
       }
       if constexpr (kSlot > 0) {

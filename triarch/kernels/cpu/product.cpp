@@ -235,14 +235,8 @@ void multiply_unit(const Product<A, C, B>& x, const Layout& layout, const Unit& 
         }
         // Panels [from, to) of b, their sums to out.
         const auto run = [&](int64_t from, int64_t to, float* out, int64_t stride, bool add) {
-          const auto some = [&](int64_t j, int64_t end, bool ahead) {
-            if (j >= end) return;
-            const PanelsOfB b{unit.b.data + block_k * unit.b.block + j * unit.b.panel, unit.b.slot, unit.b.panel};
-            Kernel::of(height, ahead)(slots, a, b, {out + (j - from) * kCols, stride, end - j, false, x.scale, add},
-                                      &fetching);
-          };
-          some(from, to - layout.a_ahead, false);
-          some(to - layout.a_ahead, to, true);
+          const PanelsOfB b{unit.b.data + block_k * unit.b.block + from * unit.b.panel, unit.b.slot, unit.b.panel};
+          Kernel::of(height, layout.a_ahead)(slots, a, b, {out, stride, to - from, false, x.scale, add}, &fetching);
         };
         // Of a symmetric c only what reaches the diagonal or lies right of it.
         int64_t from = x.symmetric && row > unit.col ? larger(first, (row - unit.col) / kCols) : first;
@@ -357,11 +351,13 @@ inline void multiply_turned(const Product<float, float>& x, int64_t depth) {
     multiply_unit<Floats>(part, layout, Unit{0, count, count, 0, turned.n, b, nullptr});
     for (int64_t col = begin; col < end; col += kCols) {
       for (int64_t row = 0; row < x.m; row += kWidth) {
+        const int64_t row_end = smaller(x.m, row + kWidth), next = col + kCols;
+        for (int64_t i = row; i < row_end && next < end; ++i) __builtin_prefetch(x.c + i * x.c_stride + next, 1);
         alignas(64) float tile[kWidth * kCols];
         for (int half = 0; half < kCols; half += kWidth) {
           turn(part.c + (col - begin + half) * turned.n + row, turned.n, tile + half, kCols);
         }
-        finish(x, row, int(smaller(kWidth, x.m - row)), col, smaller(kCols, end - col), tile, kCols, nullptr);
+        finish(x, row, int(row_end - row), col, smaller(kCols, end - col), tile, kCols, nullptr);
       }
     }
   });
@@ -416,6 +412,7 @@ void multiply_few_rows(const Product<A, C, B>& x) {
     const int64_t end = smaller(x.n, (unit + 1) * width);
     for (int64_t col = unit * width; col < end; col += kCols) {
       alignas(64) float tile[kFewRows * kCols];
+      if (x.bias) __builtin_prefetch(x.bias + col);  // needed after many lines of weights
       run(x.k, a, stride, x.b + col * x.b_stride, x.b_stride, int(smaller(kCols, end - col)), tile);
       for (int at = 0; at < int(x.m) * kCols; at += kWidth) store(tile + at, load(tile + at) * x.scale);
       alignas(64) float scales[kCols] = {};
