@@ -69,6 +69,24 @@ TEST(muon, newton_schulz_equals_reference) {
   }
 }
 
+// Singular values of 1 down to 1e-6, and some of 0: in float x x^T has nothing of the smallest, which must not show.
+TEST(muon, newton_schulz_of_nearly_singular_matrices) {
+  for (Shape s : {Shape{24, 24}, {24, 56}, {56, 24}}) {
+    Values x(size_t(s.rows * s.cols));
+    for (int64_t term = 0; term < 20; ++term) {
+      const Values left = normal_values(s.rows, uint64_t(10 + term)),
+                   right = normal_values(s.cols, uint64_t(50 + term));
+      for (int64_t i = 0; i < s.rows; ++i) {
+        for (int64_t j = 0; j < s.cols; ++j) {
+          x[size_t(i * s.cols + j)] += std::pow(10, -double(term) * 0.3) * left[size_t(i)] * right[size_t(j)];
+        }
+      }
+    }
+    const Values want = orthogonalised<double>(s.rows, s.cols, x);
+    on_every_isa([&] { expect_close(orthogonalised<float>(s.rows, s.cols, x), want, 1e-3, "nearly singular"); });
+  }
+}
+
 TEST(muon, newton_schulz_brings_singular_values_near_one) {
   const int64_t rows = 24, cols = 56;
   const Values x = normal_values(rows * cols, 3, 100);
@@ -144,9 +162,10 @@ TEST(muon, same_bits_on_any_number_of_threads) {
   });
 }
 
-// 2 (s s l + s s s + s s l) for the smaller side s and the larger l.
+// 2 (s s l + (4 n - 3) s s s + s s l) for the smaller side s, the larger l and n iterations.
 TEST(muon, flops_count_the_products) {
   EXPECT_EQ(newton_schulz_flops(2, 3, 1), 2 * (12 + 8 + 12));
+  EXPECT_EQ(newton_schulz_flops(2, 3, 5), 2 * (12 + 17 * 8 + 12));
   EXPECT_EQ(newton_schulz_flops(3, 2, 5), newton_schulz_flops(2, 3, 5));
 }
 

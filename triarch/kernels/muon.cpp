@@ -1,7 +1,9 @@
 // Newton-Schulz over kernels::product: no body per instruction set here, those below have them.
 #include "triarch/kernels/muon.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "triarch/base/error.h"
 #include "triarch/kernels/product.h"
@@ -24,50 +26,70 @@ void update(const Muon<S>& args) {
 void muon(const Muon<float>& args) { update(args); }
 void muon(const Muon<double>& args) { update(args); }
 
+namespace {
+
+// c = scale a b, [side, side], for polynomials a and b of one symmetric matrix: they commute, so c is symmetric too.
+void multiply(int64_t side, const float* a, const float* b, float* c, float scale = 1) {
+  Product<float, float> p;
+  p.m = p.n = p.k = side, p.scale = scale;
+  p.a = a, p.b = b, p.c = c;
+  p.a_stride = p.b_stride = p.c_stride = side;
+  p.symmetric = true;
+  product(p);
+}
+
+void add_to_diagonal(int64_t side, float value, float* c) {
+  for (int64_t k = 0; k < side; ++k) c[k * (side + 1)] += value;
+}
+
+}  // namespace
+
+// With g = x x^T an iteration is x = p(g) x and so g = p(g)^2 g. All iterations are done on g, the smaller square, and
+// x is multiplied once, by the product of their polynomials.
 void newton_schulz(const NewtonSchulz<float>& args) {
   constexpr float kA = 3.4445f, kB = -4.7750f, kC = 2.0315f;
   require(args.iterations >= 1, "newton_schulz: expected at least 1 iteration, found {}", args.iterations);
   const int64_t rows = args.rows, cols = args.cols;
-  const bool tall = rows > cols;  // then x^T x takes the place of x x^T, and x is multiplied from the right
-  const int64_t side = tall ? cols : rows, length = tall ? rows : cols;
+  const bool tall = rows > cols;  // then g is x^T x, and x is multiplied from the right
+  const int64_t side = tall ? cols : rows, length = tall ? rows : cols, size = side * side;
   if (side == 0) return;
-  float* gram = args.workspace;
-  float* polynomial = gram + side * side;
-  float* other = polynomial + side * side;  // out and this one in turn
+  float* const gram = args.workspace;
+  float* const polynomial = gram + size;
+  float* all = polynomial + size;  // the product of the polynomials
+  float* other = all + size;
 
   double squares = 0;
   sum_of_squares(SumOfSquares<float>{rows * cols, args.x, &squares});
-  // The first iteration's products divide by the norm; 1e-7 keeps zeros from dividing by zero.
-  float scale = float(1 / (std::sqrt(squares) + 1e-7));
-  const float* x = args.x;
-  float* next = args.iterations % 2 == 1 ? args.out : other;
+  // The first product and the last divide by the norm; 1e-7 keeps zeros from dividing by zero.
+  const float scale = float(1 / (std::sqrt(squares) + 1e-7));
+  Product<float, float> first;  // gram = scale^2 x x^T
+  first.m = first.n = side, first.k = length, first.scale = scale * scale;
+  first.a = first.b = args.x, first.a_stride = first.b_stride = cols;
+  first.a_transposed = tall, first.b_transposed = !tall;
+  first.c = gram, first.c_stride = side, first.symmetric = true;
+  product(first);
+
   for (int64_t i = 0; i < args.iterations; ++i) {
-    Product<float, float> square;  // gram = scale^2 x x^T
-    square.m = square.n = side, square.k = length, square.scale = scale * scale;
-    square.a = square.b = x, square.a_stride = square.b_stride = cols;
-    square.a_transposed = tall, square.b_transposed = !tall;
-    square.c = gram, square.c_stride = side, square.symmetric = true;
-    product(square);
-
-    Product<float, float> fourth;  // polynomial = a + b gram + c gram^2
-    fourth.m = fourth.n = fourth.k = side, fourth.scale = kC;
-    fourth.a = fourth.b = gram, fourth.a_stride = fourth.b_stride = side;
-    fourth.c = polynomial, fourth.c_stride = side, fourth.symmetric = true;
-    product(fourth);
-    for (int64_t k = 0; k < side * side; ++k) polynomial[k] += kB * gram[k];
-    for (int64_t k = 0; k < side; ++k) polynomial[k * (side + 1)] += kA;
-
-    Product<float, float> step;  // next = scale polynomial x
-    step.m = rows, step.n = cols, step.k = side, step.scale = scale;
-    step.a = tall ? x : polynomial, step.a_stride = tall ? cols : side;
-    step.b = tall ? polynomial : x, step.b_stride = cols;  // of the polynomial: side = cols
-    step.c = next, step.c_stride = cols;
-    product(step);
-
-    x = next;
-    next = next == other ? args.out : other;
-    scale = 1;
+    float* const p = i == 0 ? all : polynomial;  // a + gram (b + c gram)
+    std::copy_n(gram, size, other);
+    add_to_diagonal(side, kB / kC, other);
+    multiply(side, gram, other, p, kC);
+    add_to_diagonal(side, kA, p);
+    if (i > 0) {
+      multiply(side, p, all, other);
+      std::swap(all, other);
+    }
+    if (i + 1 == args.iterations) break;
+    multiply(side, p, gram, other);
+    multiply(side, p, other, gram);
   }
+
+  Product<float, float> last;  // out = scale all x
+  last.m = rows, last.n = cols, last.k = side, last.scale = scale;
+  last.a = tall ? args.x : all, last.a_stride = tall ? cols : side;
+  last.b = tall ? all : args.x, last.b_stride = cols;  // of all: side = cols
+  last.c = args.out, last.c_stride = cols;
+  product(last);
 }
 
 }  // namespace triarch::kernels

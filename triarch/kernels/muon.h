@@ -22,12 +22,12 @@ struct NewtonSchulz {
 };
 constexpr int64_t newton_schulz_workspace(int64_t rows, int64_t cols) {
   const int64_t side = rows < cols ? rows : cols;
-  return rows * cols + 2 * side * side;
+  return 4 * side * side;
 }
-// Floating-point operations of its products.
+// Floating-point operations of its products; symmetric ones count in full.
 constexpr double newton_schulz_flops(int64_t rows, int64_t cols, int64_t iterations) {
   const double small = double(rows < cols ? rows : cols), large = double(rows < cols ? cols : rows);
-  return double(iterations) * (4 * small * small * large + 2 * small * small * small);
+  return 4 * small * small * large + double(4 * iterations - 3) * 2 * small * small * small;
 }
 
 template <class S>
