@@ -44,8 +44,9 @@ void add_to_diagonal(int64_t side, float value, float* c) {
 
 }  // namespace
 
-// With g = x x^T an iteration is x = p(g) x and so g = p(g)^2 g. All iterations are done on g, the smaller square, and
-// x is multiplied once, by the product of their polynomials.
+// With g = x x^T an iteration is x = p(g) x and so g = p(g)^2 g. A few iterations at a time are done on g, the smaller
+// square, and x is multiplied once, by the product of their polynomials. Then g comes from x again: where it has lost
+// an eigenvalue to rounding, what takes its place may be negative and grows by a factor of 12 with each iteration.
 void newton_schulz(const NewtonSchulz<float>& args) {
   constexpr float kA = 3.4445f, kB = -4.7750f, kC = 2.0315f;
   require(args.iterations >= 1, "newton_schulz: expected at least 1 iteration, found {}", args.iterations);
@@ -57,39 +58,46 @@ void newton_schulz(const NewtonSchulz<float>& args) {
   float* const polynomial = gram + size;
   float* all = polynomial + size;  // the product of the polynomials
   float* other = all + size;
+  float* const between = args.workspace + 4 * size;  // x, in turn with out
 
   double squares = 0;
   sum_of_squares(SumOfSquares<float>{rows * cols, args.x, &squares});
-  // The first product and the last divide by the norm; 1e-7 keeps zeros from dividing by zero.
-  const float scale = float(1 / (std::sqrt(squares) + 1e-7));
-  Product<float, float> first;  // gram = scale^2 x x^T
-  first.m = first.n = side, first.k = length, first.scale = scale * scale;
-  first.a = first.b = args.x, first.a_stride = first.b_stride = cols;
-  first.a_transposed = tall, first.b_transposed = !tall;
-  first.c = gram, first.c_stride = side, first.symmetric = true;
-  product(first);
+  // The first products divide by the norm; 1e-7 keeps zeros from dividing by zero.
+  float scale = float(1 / (std::sqrt(squares) + 1e-7));
+  const float* x = args.x;
+  for (int64_t left = args.iterations; left > 0; left -= kNewtonSchulzAtATime) {
+    Product<float, float> square;  // gram = scale^2 x x^T
+    square.m = square.n = side, square.k = length, square.scale = scale * scale;
+    square.a = square.b = x, square.a_stride = square.b_stride = cols;
+    square.a_transposed = tall, square.b_transposed = !tall;
+    square.c = gram, square.c_stride = side, square.symmetric = true;
+    product(square);
 
-  for (int64_t i = 0; i < args.iterations; ++i) {
-    float* const p = i == 0 ? all : polynomial;  // a + gram (b + c gram)
-    std::copy_n(gram, size, other);
-    add_to_diagonal(side, kB / kC, other);
-    multiply(side, gram, other, p, kC);
-    add_to_diagonal(side, kA, p);
-    if (i > 0) {
-      multiply(side, p, all, other);
-      std::swap(all, other);
+    const int64_t count = std::min(left, kNewtonSchulzAtATime);
+    for (int64_t i = 0; i < count; ++i) {
+      float* const p = i == 0 ? all : polynomial;  // a + gram (b + c gram)
+      std::copy_n(gram, size, other);
+      add_to_diagonal(side, kB / kC, other);
+      multiply(side, gram, other, p, kC);
+      add_to_diagonal(side, kA, p);
+      if (i > 0) {
+        multiply(side, p, all, other);
+        std::swap(all, other);
+      }
+      if (i + 1 == count) break;
+      multiply(side, p, gram, other);
+      multiply(side, p, other, gram);
     }
-    if (i + 1 == args.iterations) break;
-    multiply(side, p, gram, other);
-    multiply(side, p, other, gram);
-  }
 
-  Product<float, float> last;  // out = scale all x
-  last.m = rows, last.n = cols, last.k = side, last.scale = scale;
-  last.a = tall ? args.x : all, last.a_stride = tall ? cols : side;
-  last.b = tall ? all : args.x, last.b_stride = cols;  // of all: side = cols
-  last.c = args.out, last.c_stride = cols;
-  product(last);
+    Product<float, float> step;  // next = scale all x
+    step.m = rows, step.n = cols, step.k = side, step.scale = scale;
+    step.a = tall ? x : all, step.a_stride = tall ? cols : side;
+    step.b = tall ? all : x, step.b_stride = cols;  // of all: side = cols
+    step.c = (left - 1) / kNewtonSchulzAtATime % 2 == 0 ? args.out : between, step.c_stride = cols;
+    product(step);
+    x = step.c;
+    scale = 1;
+  }
 }
 
 }  // namespace triarch::kernels

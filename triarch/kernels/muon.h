@@ -22,12 +22,15 @@ struct NewtonSchulz {
 };
 constexpr int64_t newton_schulz_workspace(int64_t rows, int64_t cols) {
   const int64_t side = rows < cols ? rows : cols;
-  return 4 * side * side;
+  return rows * cols + 4 * side * side;
 }
-// Floating-point operations of its products; symmetric ones count in full.
+// Iterations that are done on the smaller side's square before x is multiplied.
+inline constexpr int64_t kNewtonSchulzAtATime = 5;
+// Floating-point operations of its products in float, of symmetric ones half.
 constexpr double newton_schulz_flops(int64_t rows, int64_t cols, int64_t iterations) {
   const double small = double(rows < cols ? rows : cols), large = double(rows < cols ? cols : rows);
-  return 4 * small * small * large + double(4 * iterations - 3) * 2 * small * small * small;
+  const int64_t times = (iterations + kNewtonSchulzAtATime - 1) / kNewtonSchulzAtATime;
+  return double(3 * times) * small * small * large + double(4 * iterations - 3 * times) * small * small * small;
 }
 
 template <class S>

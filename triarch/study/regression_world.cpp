@@ -78,8 +78,8 @@ void append_regression(Batch& batch, const RegressionTask& task, const Bins& bin
 
 std::vector<double> least_squares(const RegressionTask& task) {
   if (task.pairs() == 0) return std::vector<double>(task.asked_y.size(), 0.0);
-  // The solution of least norm, from the eigenvectors of x'x; directions in which x has nothing but rounding stay at
-  // zero.
+  // The solution of least norm, from the eigenvectors of x'x. Directions in which x has less than 1e-6 of its largest
+  // singular value stay at zero: below that x'x has nothing but rounding.
   const auto x = rows_of(task.x, task.dimensions);
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(x.transpose() * x);
   const Eigen::VectorXd& squares = solver.eigenvalues();
