@@ -144,6 +144,29 @@ TEST(Score, LongContextsLoseTheirBeginning) {
   }
 }
 
+// Candidates of one context, of several lengths, and its neighbours: as each of them alone.
+TEST(Score, CandidatesShareTheirContext) {
+  for (const Kind& kind : generating_kinds()) {
+    SCOPED_TRACE(name_of(kind));
+    const auto model = random_model(tiny_spec(kind, kBytes.vocabulary()), Precision::float64());
+    std::vector<ScoreItem> items;
+    for (uint64_t context : {1, 2, 2, 3}) {
+      for (uint64_t candidate : {4, 5, 6}) {
+        items.push_back({text(9 + int64_t(context), context), text(int64_t(candidate), candidate)});
+      }
+    }
+    for (int64_t rows : {20, 45, 500}) {
+      const std::vector<Score> found = score(*model, kBytes, items, {.rows = rows});
+      for (size_t i = 0; i < items.size(); ++i) {
+        const Score alone = score(*model, kBytes, {&items[i], 1})[0];
+        for (size_t t = 0; t < items[i].continuation.size(); ++t) {
+          EXPECT_NEAR(found[i].log_probabilities[t], alone.log_probabilities[t], 1e-9);
+        }
+      }
+    }
+  }
+}
+
 TEST(Score, WindowsHoldEveryTokenOnce) {
   const Ids ids = text(67, 1);
   for (int64_t length : {1, 5, 33, 67, 100}) {

@@ -170,7 +170,7 @@ Packer::Packer(Layout layout, const Specials& specials, int64_t capacity, int64_
 
 void Packer::clear() { batch_.clear(); }
 
-bool Packer::add(const Example& example) {
+bool Packer::add(const Example& example, bool source_again) {
   check_layout(layout_, example);
   if (!batch_.encoder.empty() || !batch_.decoder.empty()) {
     if (example.head != batch_.head) {
@@ -186,11 +186,13 @@ bool Packer::add(const Example& example) {
     truncate(layout_, context_, capacity_, shorter);
     e = &shorter;
   }
-  if (row_count(layout_, int64_t(e->source.size()), int64_t(e->target.size())).total() > free_rows()) return false;
+  const bool shared = source_again && !cut && !batch_.encoder.empty() && layout_ == Layout::encoder_decoder;
+  const RowCount rows_of_it = row_count(layout_, int64_t(e->source.size()), int64_t(e->target.size()));
+  if (rows_of_it.total() - (shared ? rows_of_it.encoder : 0) > free_rows()) return false;
   truncated_ += cut;
 
   batch_.head = e->head;
-  if (layout_ == Layout::encoder || layout_ == Layout::encoder_decoder) add_encoder(*e);
+  if (!shared && (layout_ == Layout::encoder || layout_ == Layout::encoder_decoder)) add_encoder(*e);
   if (layout_ == Layout::decoder || layout_ == Layout::encoder_decoder) add_decoder(*e);
   if (layout_ == Layout::permutation) add_permutation(*e);
   if (e->label >= 0) {

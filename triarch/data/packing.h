@@ -51,8 +51,10 @@ class Packer {
   Packer(Layout layout, const Specials& specials, int64_t capacity, int64_t context);
 
   // False, and nothing changed, if the batch has no room left for it. Usage error if the layout cannot take it, or
-  // if its head is not that of the others.
-  bool add(const Example& example);
+  // if its head is not that of the others. With `source_again` the source is that of the example before it in this
+  // batch, and an encoder-decoder has its rows once, read by both (not for training: dropout's masks are an example's
+  // own).
+  bool add(const Example& example, bool source_again = false);
   const Batch& batch() const { return batch_; }
   int64_t free_rows() const { return capacity_ - batch_.rows(); }
   // Empties the batch; its memory is kept.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "triarch/base/error.h"
@@ -36,24 +37,30 @@ inline std::vector<double> doubles_of(const Tensor& t) {
 }
 
 // Calls use(ctx, batch, first, count) for batches that hold the examples make(first) ... of make(0) ... make(count -
-// 1), in order. `rows` of a pass, or those of one example where that takes more. Examples are not cut.
+// 1), in order. `rows` of a pass, or those of one example where that takes more. Examples are not cut. With
+// `sources_once` neighbours with the same source, as a question's candidates, share its rows in an encoder-decoder.
 template <class Make, class Use>
-void packed(const Model& model, const Specials& specials, int64_t rows, size_t count, Make make, Use use) {
+void packed(const Model& model, const Specials& specials, int64_t rows, size_t count, Make make, Use use,
+            bool sources_once = false) {
   const Layout layout = layout_of(model.spec().family);
-  const auto size_of_one = [&](const Example& e) {
-    return row_count(layout, int64_t(e.source.size()), int64_t(e.target.size())).total();
+  const auto size_of = [&](const Example& e, bool again) {
+    const RowCount n = row_count(layout, int64_t(e.source.size()), int64_t(e.target.size()));
+    return n.total() - (again ? n.encoder : 0);
   };
   Arena arena;
   for (size_t i = 0; i < count;) {
     Example next = make(i);
-    const int64_t capacity = std::max<int64_t>({rows, size_of_one(next), 8});
+    const int64_t capacity = std::max<int64_t>({rows, size_of(next, false), 8});
     Packer packer(layout, specials, capacity, capacity);
     const size_t first = i;
-    while (size_of_one(next) <= packer.free_rows()) {
-      require(packer.add(next), "pack: an example of {} rows was refused with {} free", size_of_one(next),
+    bool again = false;
+    while (size_of(next, again) <= packer.free_rows()) {
+      require(packer.add(next, again), "pack: an example of {} rows was refused with {} free", size_of(next, again),
               packer.free_rows());
       if (++i == count) break;
-      next = make(i);
+      const Example before = std::exchange(next, make(i));
+      again = sources_once && layout == Layout::encoder_decoder && next.source == before.source &&
+              next.features == before.features;
     }
     Context ctx{arena, nullptr, model.parameters().precision()};
     use(ctx, packer.batch(), first, i - first);

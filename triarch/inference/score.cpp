@@ -167,7 +167,8 @@ std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::sp
           s.best[t] = argmax(z);
           s.top[t] = most_likely(z, 0, options.top);
         });
-      });
+      },
+      true);
   for (Score& s : out) {
     for (double x : s.log_probabilities) s.log_probability += x;
   }
