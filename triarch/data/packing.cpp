@@ -170,6 +170,15 @@ Packer::Packer(Layout layout, const Specials& specials, int64_t capacity, int64_
 
 void Packer::clear() { batch_.clear(); }
 
+bool Packer::shares(bool source_again) const {
+  return source_again && layout_ == Layout::encoder_decoder && !batch_.encoder.empty();
+}
+
+int64_t Packer::rows_of(const Example& e, bool source_again) const {
+  const RowCount n = row_count(layout_, int64_t(e.source.size()), int64_t(e.target.size()));
+  return n.total() - (shares(source_again) ? n.encoder : 0);
+}
+
 bool Packer::add(const Example& example, bool source_again) {
   check_layout(layout_, example);
   if (!batch_.encoder.empty() || !batch_.decoder.empty()) {
@@ -185,14 +194,14 @@ bool Packer::add(const Example& example, bool source_again) {
     shorter = example;
     truncate(layout_, context_, capacity_, shorter);
     e = &shorter;
+    source_again = false;
   }
-  const bool shared = source_again && !cut && !batch_.encoder.empty() && layout_ == Layout::encoder_decoder;
-  const RowCount rows_of_it = row_count(layout_, int64_t(e->source.size()), int64_t(e->target.size()));
-  if (rows_of_it.total() - (shared ? rows_of_it.encoder : 0) > free_rows()) return false;
+  if (rows_of(*e, source_again) > free_rows()) return false;
   truncated_ += cut;
 
   batch_.head = e->head;
-  if (!shared && (layout_ == Layout::encoder || layout_ == Layout::encoder_decoder)) add_encoder(*e);
+  const bool encodes = layout_ == Layout::encoder || layout_ == Layout::encoder_decoder;
+  if (encodes && !shares(source_again)) add_encoder(*e);
   if (layout_ == Layout::decoder || layout_ == Layout::encoder_decoder) add_decoder(*e);
   if (layout_ == Layout::permutation) add_permutation(*e);
   if (e->label >= 0) {

@@ -55,6 +55,8 @@ class Packer {
   // batch, and an encoder-decoder has its rows once, read by both (not for training: dropout's masks are an example's
   // own).
   bool add(const Example& example, bool source_again = false);
+  // Rows that add() of an uncut example takes.
+  int64_t rows_of(const Example& example, bool source_again = false) const;
   const Batch& batch() const { return batch_; }
   int64_t free_rows() const { return capacity_ - batch_.rows(); }
   // Empties the batch; its memory is kept.
@@ -63,6 +65,7 @@ class Packer {
   int64_t truncated() const { return truncated_; }
 
  private:
+  bool shares(bool source_again) const;  // the encoder rows of the example before
   void add_encoder(const Example& e);
   void add_decoder(const Example& e);
   void add_permutation(const Example& e);

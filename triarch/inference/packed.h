@@ -43,24 +43,20 @@ template <class Make, class Use>
 void packed(const Model& model, const Specials& specials, int64_t rows, size_t count, Make make, Use use,
             bool sources_once = false) {
   const Layout layout = layout_of(model.spec().family);
-  const auto size_of = [&](const Example& e, bool again) {
-    const RowCount n = row_count(layout, int64_t(e.source.size()), int64_t(e.target.size()));
-    return n.total() - (again ? n.encoder : 0);
-  };
   Arena arena;
   for (size_t i = 0; i < count;) {
     Example next = make(i);
-    const int64_t capacity = std::max<int64_t>({rows, size_of(next, false), 8});
+    const int64_t alone = row_count(layout, int64_t(next.source.size()), int64_t(next.target.size())).total();
+    const int64_t capacity = std::max<int64_t>({rows, alone, 8});
     Packer packer(layout, specials, capacity, capacity);
     const size_t first = i;
     bool again = false;
-    while (size_of(next, again) <= packer.free_rows()) {
-      require(packer.add(next, again), "pack: an example of {} rows was refused with {} free", size_of(next, again),
-              packer.free_rows());
+    while (packer.rows_of(next, again) <= packer.free_rows()) {
+      require(packer.add(next, again), "pack: an example of {} rows was refused with {} free",
+              packer.rows_of(next, again), packer.free_rows());
       if (++i == count) break;
       const Example before = std::exchange(next, make(i));
-      again = sources_once && layout == Layout::encoder_decoder && next.source == before.source &&
-              next.features == before.features;
+      again = sources_once && next.source == before.source && next.features == before.features;
     }
     Context ctx{arena, nullptr, model.parameters().precision()};
     use(ctx, packer.batch(), first, i - first);

@@ -12,22 +12,6 @@
 namespace triarch::kernels {
 namespace {
 
-template <class S>
-void update(const Muon<S>& args) {
-  const int64_t count = args.rows * args.cols;
-  S* direction = args.workspace + count;
-  muon_momentum(MuonMomentum<S>{count, args.gradient, args.momentum, args.workspace, args.gradient_scale, args.mu});
-  newton_schulz(NewtonSchulz<S>{args.rows, args.cols, args.workspace, direction, direction + count, args.iterations});
-  muon_step(MuonStep<S>{count, args.weight, direction, args.lr, args.weight_decay});
-}
-
-}  // namespace
-
-void muon(const Muon<float>& args) { update(args); }
-void muon(const Muon<double>& args) { update(args); }
-
-namespace {
-
 // c = scale a b, [side, side], for polynomials a and b of one symmetric matrix: they commute, so c is symmetric too.
 void multiply(int64_t side, const float* a, const float* b, float* c, float scale = 1) {
   Product<float, float> p;
@@ -42,7 +26,19 @@ void add_to_diagonal(int64_t side, float value, float* c) {
   for (int64_t k = 0; k < side; ++k) c[k * (side + 1)] += value;
 }
 
+template <class S>
+void update(const Muon<S>& args) {
+  const int64_t count = args.rows * args.cols;
+  S* direction = args.workspace + count;
+  muon_momentum(MuonMomentum<S>{count, args.gradient, args.momentum, args.workspace, args.gradient_scale, args.mu});
+  newton_schulz(NewtonSchulz<S>{args.rows, args.cols, args.workspace, direction, direction + count, args.iterations});
+  muon_step(MuonStep<S>{count, args.weight, direction, args.lr, args.weight_decay});
+}
+
 }  // namespace
+
+void muon(const Muon<float>& args) { update(args); }
+void muon(const Muon<double>& args) { update(args); }
 
 // With g = x x^T an iteration is x = p(g) x and so g = p(g)^2 g. A few iterations at a time are done on g, the smaller
 // square, and x is multiplied once, by the product of their polynomials. Then g comes from x again: where it has lost

@@ -84,10 +84,8 @@ std::vector<double> least_squares(const RegressionTask& task) {
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(x.transpose() * x);
   const Eigen::VectorXd& squares = solver.eigenvalues();
   Eigen::VectorXd part = solver.eigenvectors().transpose() * (x.transpose() * values_of(task.y));
-  constexpr double rounding = 1e-12;
-  for (Eigen::Index i = 0; i < part.size(); ++i) {
-    part(i) = squares(i) > rounding * squares.maxCoeff() ? part(i) / squares(i) : 0;
-  }
+  const double rounding = 1e-12 * squares.maxCoeff();
+  for (Eigen::Index i = 0; i < part.size(); ++i) part(i) = squares(i) > rounding ? part(i) / squares(i) : 0;
   return answers(task, solver.eigenvectors() * part);
 }
 
