@@ -232,6 +232,69 @@ TEST(Packing, DropoutKeysAreThoseOfTheExampleAlone) {
   }
 }
 
+// The keys that each segment's content rows see, in the order of its positions.
+std::vector<Ids> keys_of(const Rows& rows) {
+  std::vector<Ids> out;
+  for (const Segment& s : rows.segments) {
+    Ids keys;
+    for (int32_t k = 0; k < s.past + s.length; ++k) {
+      const int32_t key = s.key_begin + k, row = rows.key_rows.empty() ? key : rows.key_rows[size_t(key)];
+      EXPECT_EQ(rows.positions[size_t(row)], k);
+      keys.push_back(rows.ids[size_t(row)]);
+    }
+    out.push_back(keys);
+  }
+  return out;
+}
+
+TEST(Packing, WhatBeginsAlikeIsLaidOutOnce) {
+  const std::vector<Example> examples = {with_target({210, 211}, {220, 221}), with_target({210, 211}, {220, 222, 223}),
+                                         with_target({210, 211}, {220}), with_target({210, 212}, {224, 225})};
+  const auto packed = [&](Layout layout, Reuse reuse) {
+    Packer p(layout, kSpecials, 64, 32, reuse);
+    for (const Example& e : examples) EXPECT_TRUE(p.add(e));
+    return p.batch();
+  };
+  Batch b = packed(Layout::decoder, Reuse::beginnings);
+  EXPECT_EQ(b.decoder.ids, (Ids{kBos, 210, 211, 220, /**/ 222, /**/ 212, 224}));
+  EXPECT_EQ(keys_of(b.decoder),
+            (std::vector<Ids>{{kBos, 210, 211, 220}, {kBos, 210, 211, 220, 222}, {kBos, 210, 212, 224}}));
+  EXPECT_EQ(b.loss_rows, (Ids{2, 3, /**/ 2, 3, 4, /**/ 2, /**/ 5, 6}));
+  EXPECT_EQ(b.targets, (Ids{220, 221, 220, 222, 223, 220, 224, 225}));
+
+  b = packed(Layout::decoder, Reuse::sources);
+  EXPECT_EQ(b.decoder.ids, (Ids{kBos, 210, 211, 220, /**/ 222, /**/ kBos, 210, 212, 224}));
+  EXPECT_EQ(keys_of(b.decoder).back(), (Ids{kBos, 210, 212, 224}));
+  EXPECT_EQ(b.loss_rows, (Ids{2, 3, /**/ 2, 3, 4, /**/ 2, /**/ 7, 8}));
+
+  b = packed(Layout::encoder_decoder, Reuse::sources);
+  EXPECT_EQ(b.encoder.ids, (Ids{210, 211, kEos, /**/ 210, 212, kEos}));
+  EXPECT_EQ(b.decoder.ids, (Ids{kBos, 220, /**/ 222, /**/ kBos, 224}));
+  EXPECT_EQ(b.decoder.segments.back().memory, 1);
+  EXPECT_EQ(b.loss_rows, (Ids{0, 1, /**/ 0, 1, 2, /**/ 0, /**/ 3, 4}));
+
+  b = packed(Layout::permutation, Reuse::sources);
+  EXPECT_EQ(b.decoder.ids, (Ids{kBos,       210,       211, 220, 221, kMask, kMask, /**/ 222, 223, kMask, kMask, kMask,
+                                /**/ kMask, /**/ kBos, 210, 212, 224, 225,   kMask, kMask}));
+  EXPECT_EQ(keys_of(b.decoder)[1], (Ids{kBos, 210, 211, 220, 222, 223}));
+  EXPECT_EQ(keys_of(b.decoder)[2], (Ids{kBos, 210, 211, 220}));
+  EXPECT_EQ(b.loss_rows, (Ids{5, 6, /**/ 9, 10, 11, /**/ 12, /**/ 18, 19}));
+
+  EXPECT_TRUE(packed(Layout::decoder, Reuse::none).decoder.key_rows.empty());
+}
+
+// Keys are copied for each reader, so their number is bounded: then a source is laid out again.
+TEST(Packing, CopiesOfKeysAreBounded) {
+  Packer p(Layout::decoder, kSpecials, 64, 64, Reuse::beginnings);
+  Ids source(31);
+  for (int32_t i = 0; i < 31; ++i) source[size_t(i)] = 200 + i;
+  int32_t examples = 0;
+  while (p.add(with_target(source, {250 + examples, 260}))) ++examples;
+  EXPECT_LE(p.batch().decoder.key_rows.size(), 4 * 64u);
+  EXPECT_EQ(examples, 7);
+  EXPECT_LE(p.batch().rows(), 64);
+}
+
 TEST(Packing, Truncation) {
   const auto sizes = [](Layout layout, int64_t context, int64_t capacity, size_t source, size_t target) {
     Example e = with_target(Ids(source, 9), Ids(target, 8));

@@ -144,16 +144,25 @@ TEST(Score, LongContextsLoseTheirBeginning) {
   }
 }
 
-// Candidates of one context, of several lengths, and its neighbours: as each of them alone.
-TEST(Score, CandidatesShareTheirContext) {
+Ids beginning(const Ids& ids, int64_t n, Ids more = {}) {
+  Ids out(ids.begin(), ids.begin() + n);
+  out.insert(out.end(), more.begin(), more.end());
+  return out;
+}
+
+// Candidates of one context, of several lengths, that begin alike or end there, and contexts that begin alike: as each
+// of them alone.
+TEST(Score, WhatBeginsAlikeIsSharedAndScoresTheSame) {
   for (const Kind& kind : generating_kinds()) {
     SCOPED_TRACE(name_of(kind));
     const auto model = random_model(tiny_spec(kind, kBytes.vocabulary()), Precision::float64());
+    const Ids one = text(12, 1), two = text(9, 2), answer = text(6, 7);
     std::vector<ScoreItem> items;
-    for (uint64_t context : {1, 2, 2, 3}) {
-      for (uint64_t candidate : {4, 5, 6}) {
-        items.push_back({text(9 + int64_t(context), context), text(int64_t(candidate), candidate)});
-      }
+    for (const Ids& context : {one, two, two, beginning(one, 7, text(4, 3)), beginning(one, 7), Ids{}}) {
+      for (int64_t candidate : {4, 1, 6}) items.push_back({context, text(candidate, uint64_t(candidate))});
+      for (int64_t candidate : {6, 3, 1}) items.push_back({context, beginning(answer, candidate)});
+      items.push_back({context, beginning(answer, 4, text(2, 8))});
+      items.push_back({context, text(3, 8), beginning(answer, 2)});
     }
     for (int64_t rows : {20, 45, 500}) {
       const std::vector<Score> found = score(*model, kBytes, items, {.rows = rows});

@@ -18,7 +18,7 @@ struct Segment {
   int32_t prefix = 0;   // positions [0, prefix) are visible to all rows under a prefix visibility
   int32_t memory = -1;  // decoder: the encoder segment that cross attention reads
   // With a cache: keys [key_begin, key_begin + past) of the cache are this segment's past, and its
-  // content rows continue it. Without: key_begin = begin, past = 0.
+  // content rows continue it. Without: key_begin = begin, past = 0; or with Rows::key_rows the same of those keys.
   int32_t past = 0;
   int32_t key_begin = 0;
   // 1: the query rows stand one further on, and each predicts what follows its content row (generation, where that
@@ -39,6 +39,9 @@ struct Rows {
   // [rows] or empty: for turn-blocked prefixes, the end of the turn that holds the row, in its segment; without them
   // the prefix is one turn.
   std::vector<int32_t> turn_ends;
+  // [keys] or empty: the rows whose keys self attention reads, where segments have rows in common; segments' keys are
+  // then ranges of these. Empty: each row is its own.
+  std::vector<int32_t> key_rows;
   std::vector<Segment> segments;
 
   int64_t size() const { return int64_t(ids.size()); }
@@ -50,6 +53,7 @@ struct Rows {
     types.clear();
     keys.clear();
     turn_ends.clear();
+    key_rows.clear();
     segments.clear();
   }
 };

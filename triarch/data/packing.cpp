@@ -13,26 +13,32 @@ namespace {
 class Writer {
  public:
   Writer(Rows& rows, const Example& example) : rows_(rows), key_(example.key, Purpose::dropout) {
-    segment_.begin = segment_.key_begin = int32_t(rows.size());
+    segment_.begin = segment_.key_begin = row();
   }
   int32_t row() const { return int32_t(rows_.size()); }
-  void add(int32_t id, int32_t position) {
+  // The row that it gets.
+  int32_t add(int32_t id, int32_t position) {
     rows_.keys.push_back(key_.with(uint64_t(row() - segment_.begin)).value());
     rows_.ids.push_back(id);
     rows_.positions.push_back(position);
-  }
-  // The source, its rows at position(i).
-  template <class F>
-  void add_source(const Example& e, F&& position) {
-    for (size_t i = 0; i < e.source.size(); ++i) add(e.source[i], position(i));
-    rows_.features.insert(rows_.features.end(), e.features.begin(), e.features.end());
+    return row() - 1;
   }
   void close(int32_t queries, int32_t prefix, int32_t memory) {
     segment_.length = row() - segment_.begin - queries;
     segment_.queries = queries;
     segment_.prefix = prefix;
     segment_.memory = memory;
-    rows_.segments.push_back(segment_);
+    if (row() > segment_.begin) rows_.segments.push_back(segment_);
+  }
+  // To be closed behind `past` rows of others: `content` are those and its own.
+  void continue_from(int64_t past, const std::vector<int32_t>& content) {
+    if (past == 0 && rows_.key_rows.empty()) return;
+    if (rows_.key_rows.empty()) {
+      for (int32_t r = 0; r < segment_.begin; ++r) rows_.key_rows.push_back(r);
+    }
+    segment_.past = int32_t(past);
+    segment_.key_begin = int32_t(rows_.key_rows.size());
+    rows_.key_rows.insert(rows_.key_rows.end(), content.begin(), content.end());
   }
 
  private:
@@ -65,6 +71,9 @@ bool fits(Layout layout, int64_t context, int64_t capacity, int64_t source, int6
   const RowCount r = row_count(layout, source, target);
   return r.encoder <= context && r.decoder <= context && r.total() <= capacity;
 }
+
+// Most keys of a batch per row of its capacity: each example that reads others' rows has a copy of their keys.
+constexpr int64_t kMostKeys = 4;
 
 }  // namespace
 
@@ -154,10 +163,11 @@ bool truncate(Layout layout, int64_t context, int64_t capacity, Example& e) {
   return true;
 }
 
-Packer::Packer(Layout layout, const Specials& specials, int64_t capacity, int64_t context)
+Packer::Packer(Layout layout, const Specials& specials, int64_t capacity, int64_t context, Reuse reuse)
     : layout_(layout),
       capacity_(capacity),
       context_(context),
+      reuse_(reuse),
       bos_(specials.bos),
       eos_(specials.eos),
       cls_(specials.cls),
@@ -170,16 +180,33 @@ Packer::Packer(Layout layout, const Specials& specials, int64_t capacity, int64_
 
 void Packer::clear() { batch_.clear(); }
 
-bool Packer::shares(bool source_again) const {
-  return source_again && layout_ == Layout::encoder_decoder && !batch_.encoder.empty();
+std::vector<int32_t> Packer::content(const Example& e) const {
+  std::vector<int32_t> ids{bos_};
+  if (layout_ != Layout::encoder_decoder) ids.insert(ids.end(), e.source.begin(), e.source.end());
+  ids.insert(ids.end(), e.target.begin(), e.target.end());
+  if (layout_ != Layout::permutation && !e.target.empty()) ids.pop_back();
+  return ids;
 }
 
-int64_t Packer::rows_of(const Example& e, bool source_again) const {
-  const RowCount n = row_count(layout_, int64_t(e.source.size()), int64_t(e.target.size()));
-  return n.total() - (shares(source_again) ? n.encoder : 0);
+RowCount Packer::reused(const Example& e) const {
+  RowCount out;
+  if (reuse_ == Reuse::none || layout_ == Layout::encoder || batch_.decoder.empty()) return out;
+  if (e.target.empty() || before_.target.empty() || !e.source_positions.empty() || !before_.source_positions.empty() ||
+      !e.target_positions.empty() || !before_.target_positions.empty()) {
+    return out;
+  }
+  const bool pair = layout_ == Layout::encoder_decoder, vectors = !e.features.empty() || !before_.features.empty();
+  const bool same_source = e.source == before_.source && e.features == before_.features;
+  if (!same_source && (pair || vectors || reuse_ != Reuse::beginnings)) return out;
+  if (pair) out.encoder = int64_t(e.source.size()) + 1;
+  const std::vector<int32_t> a = content(before_), b = content(e);
+  const int64_t keys = int64_t(std::max(batch_.decoder.key_rows.size(), batch_.decoder.ids.size()) + b.size());
+  if (keys > kMostKeys * capacity_) return out;
+  out.decoder = std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
+  return out;
 }
 
-bool Packer::add(const Example& example, bool source_again) {
+bool Packer::add(const Example& example) {
   check_layout(layout_, example);
   if (!batch_.encoder.empty() || !batch_.decoder.empty()) {
     if (example.head != batch_.head) {
@@ -194,16 +221,14 @@ bool Packer::add(const Example& example, bool source_again) {
     shorter = example;
     truncate(layout_, context_, capacity_, shorter);
     e = &shorter;
-    source_again = false;
   }
-  if (rows_of(*e, source_again) > free_rows()) return false;
+  const RowCount all = row_count(layout_, int64_t(e->source.size()), int64_t(e->target.size())), again = reused(*e);
+  if (all.total() - again.total() > free_rows()) return false;
   truncated_ += cut;
 
   batch_.head = e->head;
-  const bool encodes = layout_ == Layout::encoder || layout_ == Layout::encoder_decoder;
-  if (encodes && !shares(source_again)) add_encoder(*e);
-  if (layout_ == Layout::decoder || layout_ == Layout::encoder_decoder) add_decoder(*e);
-  if (layout_ == Layout::permutation) add_permutation(*e);
+  if (all.encoder > again.encoder) add_encoder(*e);
+  if (all.decoder > 0) add_decoder(*e, again.decoder);
   if (e->label >= 0) {
     const Rows& rows = layout_ == Layout::encoder ? batch_.encoder : batch_.decoder;
     batch_.loss_rows.push_back(int32_t(rows.segments.size()) - 1);
@@ -211,56 +236,49 @@ bool Packer::add(const Example& example, bool source_again) {
   }
   batch_.tokens += e->tokens;
   batch_.target_bytes += e->target_bytes;
+  if (reuse_ != Reuse::none) before_ = *e;
   return true;
 }
 
 void Packer::add_encoder(const Example& e) {
-  Writer w(batch_.encoder, e);
+  Rows& rows = batch_.encoder;
+  Writer w(rows, e);
   int32_t position = 0;
   if (layout_ == Layout::encoder) w.add(cls_, position++);
   add_labels(e, w.row());
-  w.add_source(e, [&](size_t) { return position++; });
+  for (int32_t id : e.source) w.add(id, position++);
+  rows.features.insert(rows.features.end(), e.features.begin(), e.features.end());
   w.add(eos_, position);
   w.close(0, 0, -1);
 }
 
-void Packer::add_decoder(const Example& e) {
-  const bool paired = layout_ == Layout::encoder_decoder;
-  Writer w(batch_.decoder, e);
-  int32_t position = 0;
-  w.add(bos_, position++);
-  if (!paired) {
-    add_labels(e, w.row());
-    w.add_source(e, [&](size_t) { return position++; });
-  }
-  const int32_t prefix = position;
-  for (size_t i = 0; i < e.target.size(); ++i) {
-    batch_.loss_rows.push_back(w.row() - 1);
-    batch_.targets.push_back(e.target[i]);
-    if (i + 1 < e.target.size()) w.add(e.target[i], position++);
-  }
-  w.close(0, prefix, paired ? int32_t(batch_.encoder.segments.size()) - 1 : -1);
-}
-
-void Packer::add_permutation(const Example& e) {
-  const int32_t n = int32_t(e.source.size());
-  const auto source_place = [&](size_t i) {
-    return 1 + (e.source_positions.empty() ? int32_t(i) : e.source_positions[i]);
+void Packer::add_decoder(const Example& e, int64_t reused) {
+  const bool pair = layout_ == Layout::encoder_decoder;
+  const int32_t source = int32_t(e.source.size());
+  const auto position = [&](int32_t i) {
+    if (i == 0) return 0;
+    if (i <= source) return 1 + (e.source_positions.empty() ? i - 1 : e.source_positions[size_t(i - 1)]);
+    return 1 + (e.target_positions.empty() ? i - 1 : e.target_positions[size_t(i - 1 - source)]);
   };
-  const auto target_place = [&](size_t i) {
-    return 1 + (e.target_positions.empty() ? n + int32_t(i) : e.target_positions[i]);
-  };
-  Writer w(batch_.decoder, e);
-  w.add(bos_, 0);
-  add_labels(e, w.row());
-  w.add_source(e, source_place);
-  for (size_t i = 0; i < e.target.size(); ++i) w.add(e.target[i], target_place(i));
-  for (size_t i = 0; i < e.target.size(); ++i) {
-    batch_.loss_rows.push_back(w.row());
-    batch_.targets.push_back(e.target[i]);
-    w.add(mask_, target_place(i));
+  Rows& rows = batch_.decoder;
+  Writer w(rows, e);
+  const std::vector<int32_t> ids = content(e);
+  rows_.resize(size_t(reused));
+  for (size_t i = rows_.size(); i < ids.size(); ++i) rows_.push_back(w.add(ids[i], position(int32_t(i))));
+  if (reuse_ != Reuse::none) w.continue_from(reused, rows_);
+  if (!pair) {
+    if (reused == 0) rows.features.insert(rows.features.end(), e.features.begin(), e.features.end());
+    add_labels(e, rows_[0] + 1);
   }
-  w.close(int32_t(e.target.size()), 1 + n, -1);
+  const int32_t prefix = pair ? 1 : 1 + source;
+  int32_t queries = 0;
+  for (int32_t t = 0; t < int32_t(e.target.size()); ++t) {
+    const bool query = layout_ == Layout::permutation;
+    batch_.loss_rows.push_back(query ? w.add(mask_, position(prefix + t)) : rows_[size_t(prefix - 1 + t)]);
+    batch_.targets.push_back(e.target[size_t(t)]);
+    queries += query;
+  }
+  w.close(queries, prefix, pair ? int32_t(batch_.encoder.segments.size()) - 1 : -1);
 }
 
 void Packer::add_labels(const Example& e, int32_t first_row) {

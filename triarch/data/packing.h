@@ -18,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "triarch/data/example.h"
 
@@ -45,18 +46,22 @@ void check_layout(Layout layout, const Example& example);
 // pieces that fit beforehand (loader.h); this is for pairs and labelled texts.
 bool truncate(Layout layout, int64_t context, int64_t capacity, Example& example);
 
+// What an example reads of the one before it in its batch instead of having it laid out again: candidates of one
+// question, questions behind one text. Not for training, where dropout's masks are an example's own.
+enum class Reuse : uint8_t {
+  none,
+  sources,     // an equal source, and with it how the targets begin
+  beginnings,  // as many rows as begin alike; where no row sees one behind it: causal decoders
+};
+
 class Packer {
  public:
   // capacity: rows of a batch, encoder and decoder together; context: content rows of a segment.
-  Packer(Layout layout, const Specials& specials, int64_t capacity, int64_t context);
+  Packer(Layout layout, const Specials& specials, int64_t capacity, int64_t context, Reuse reuse = Reuse::none);
 
   // False, and nothing changed, if the batch has no room left for it. Usage error if the layout cannot take it, or
-  // if its head is not that of the others. With `source_again` the source is that of the example before it in this
-  // batch, and an encoder-decoder has its rows once, read by both (not for training: dropout's masks are an example's
-  // own).
-  bool add(const Example& example, bool source_again = false);
-  // Rows that add() of an uncut example takes.
-  int64_t rows_of(const Example& example, bool source_again = false) const;
+  // if its head is not that of the others.
+  bool add(const Example& example);
   const Batch& batch() const { return batch_; }
   int64_t free_rows() const { return capacity_ - batch_.rows(); }
   // Empties the batch; its memory is kept.
@@ -65,17 +70,22 @@ class Packer {
   int64_t truncated() const { return truncated_; }
 
  private:
-  bool shares(bool source_again) const;  // the encoder rows of the example before
+  // The decoder's content rows of an example.
+  std::vector<int32_t> content(const Example& e) const;
+  // How many rows of an example the one before it has.
+  RowCount reused(const Example& e) const;
   void add_encoder(const Example& e);
-  void add_decoder(const Example& e);
-  void add_permutation(const Example& e);
+  void add_decoder(const Example& e, int64_t reused);
   // Losses at the source, whose first row is given.
   void add_labels(const Example& e, int32_t first_row);
 
   Layout layout_;
   int64_t capacity_, context_;
+  Reuse reuse_;
   int32_t bos_, eos_, cls_, mask_;
   Batch batch_;
+  Example before_;             // the last one, where it may be read again
+  std::vector<int32_t> rows_;  // its content rows in the decoder
   int64_t truncated_ = 0;
 };
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "triarch/base/error.h"
@@ -37,27 +36,25 @@ inline std::vector<double> doubles_of(const Tensor& t) {
 }
 
 // Calls use(ctx, batch, first, count) for batches that hold the examples make(first) ... of make(0) ... make(count -
-// 1), in order. `rows` of a pass, or those of one example where that takes more. Examples are not cut. With
-// `sources_once` neighbours with the same source, as a question's candidates, share its rows in an encoder-decoder.
+// 1), in order. `rows` of a pass, or those of one example where that takes more. Examples are not cut.
 template <class Make, class Use>
 void packed(const Model& model, const Specials& specials, int64_t rows, size_t count, Make make, Use use,
-            bool sources_once = false) {
+            Reuse reuse = Reuse::none) {
   const Layout layout = layout_of(model.spec().family);
   Arena arena;
   for (size_t i = 0; i < count;) {
+    const size_t first = i;
     Example next = make(i);
     const int64_t alone = row_count(layout, int64_t(next.source.size()), int64_t(next.target.size())).total();
     const int64_t capacity = std::max<int64_t>({rows, alone, 8});
-    Packer packer(layout, specials, capacity, capacity);
-    const size_t first = i;
-    bool again = false;
-    while (packer.rows_of(next, again) <= packer.free_rows()) {
-      require(packer.add(next, again), "pack: an example of {} rows was refused with {} free",
-              packer.rows_of(next, again), packer.free_rows());
+    Packer packer(layout, specials, capacity, capacity, reuse);
+    while (true) {
+      const int64_t n = row_count(layout, int64_t(next.source.size()), int64_t(next.target.size())).total();
+      if (n > capacity || !packer.add(next)) break;
       if (++i == count) break;
-      const Example before = std::exchange(next, make(i));
-      again = sources_once && next.source == before.source && next.features == before.features;
+      next = make(i);
     }
+    require(i > first, "pack: an example of {} rows was refused with {} free", alone, packer.free_rows());
     Context ctx{arena, nullptr, model.parameters().precision()};
     use(ctx, packer.batch(), first, i - first);
   }

@@ -105,8 +105,7 @@ std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::sp
     }
     return e;
   };
-  std::vector<Sequence> sequences;
-  std::map<std::vector<int32_t>, size_t> same_rows;
+  std::map<std::vector<int32_t>, Sequence> by_rows;
   for (size_t p = 0; p < parts.size(); ++p) {
     Example e = make(parts[p]);
     std::vector<int32_t> rows = e.source;
@@ -117,11 +116,15 @@ std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::sp
     } else {
       rows.insert(rows.end(), e.target.begin(), e.target.end() - 1);
     }
-    const auto [found, added] = same_rows.try_emplace(std::move(rows), sequences.size());
-    if (added) sequences.push_back({std::move(e), {}});
-    sequences[found->second].parts.push_back(p);
+    Sequence& sequence = by_rows[std::move(rows)];
+    if (sequence.parts.empty()) sequence.example = std::move(e);
+    sequence.parts.push_back(p);
   }
-  same_rows.clear();
+  // In this order each has the most in common with the one before it.
+  std::vector<Sequence> sequences;
+  for (auto& [rows, sequence] : by_rows) sequences.push_back(std::move(sequence));
+  by_rows.clear();
+  const bool causal = spec.has_decoder() && spec.decoder.visibility == Visibility::causal;
 
   packed(
       model, specials, options.rows, sequences.size(), [&](size_t s) -> const Example& { return sequences[s].example; },
@@ -168,7 +171,7 @@ std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::sp
           s.top[t] = most_likely(z, 0, options.top);
         });
       },
-      true);
+      causal ? Reuse::beginnings : Reuse::sources);
   for (Score& s : out) {
     for (double x : s.log_probabilities) s.log_probability += x;
   }

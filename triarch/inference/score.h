@@ -7,6 +7,8 @@
 //   permutation       the same, by query rows in the natural order
 //   encoder           pseudo-log-likelihood: each token masked in turn (Salazar et al. 2020), a seventh of them in
 //                     turn, or all masked at once
+//
+// What items have in common at their beginning is read once for all (data/packing.h, Reuse), except in an encoder.
 #pragma once
 
 #include <cstdint>

@@ -107,6 +107,12 @@ Var Block::self_attention(Context& ctx, const StackPass& pass, int64_t layer, co
   o.k_column = q_width;
   o.v_column = q_width + kv_width;
   o.k_positions = o.q_positions = pass.rows.positions.data();
+  if (!pass.rows.key_rows.empty()) {
+    o.kv = ops::gather_rows(ctx, {rows.value.columns(q_width, 2 * kv_width), nullptr}, pass.rows.key_rows);
+    o.k_column = 0;
+    o.v_column = kv_width;
+    o.k_positions = pass.key_positions.data();
+  }
   if (pass.cache) {
     Tensor& kv = pass.cache->layers[size_t(layer)].self_kv;
     if (!ctx.dry) append(pass, rows.value, q_width, kv);

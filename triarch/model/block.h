@@ -57,6 +57,7 @@ struct StackPass {
   std::vector<double> frequencies;       // rotary
   std::vector<int32_t> table_positions;  // rows of the learned or sinusoidal table
   std::vector<int32_t> feature_rows;     // rows that are feature vectors
+  std::vector<int32_t> key_positions;    // of the keys, where rows.key_rows picks them
   std::vector<int32_t> no_types;         // zeros, where there is a table of types and the rows have none
   Cache* cache = nullptr;
   const AttentionObserver* observer = nullptr;

@@ -37,6 +37,9 @@ std::shared_ptr<StackPass> Model::pass_of(Context& ctx, const Stack& stack, cons
           "surgery: expected a path of {} layers, found {}", spec_.last().layers, surgery.path.size());
   pass->self.push_back(self_intervals(*stack.spec, 0, rows));
   if (stack.spec->alternate) pass->self.push_back(self_intervals(*stack.spec, 1, rows));
+  require(rows.key_rows.empty() || (!cache && !ctx.tape),
+          "model: rows that read others' keys are for passes without a cache and without gradients");
+  for (int32_t r : rows.key_rows) pass->key_positions.push_back(rows.positions[size_t(r)]);
   int32_t longest = 0;
   for (int32_t p : rows.positions) longest = std::max(longest, p);
   for (int64_t i = 0; i < rows.size(); ++i) {
