@@ -44,22 +44,17 @@ struct ServingTable {
   }
 };
 
-// What answering all questions once costs, in tokens learnt from: the prompts' tokens (once for each of the candidates
-// that do not share their rows) and the candidates', at a quarter of the price of learning from them (measured).
+// What answering all questions once costs, in tokens learnt from: the prompts' tokens, which candidates share, and the
+// candidates', at a quarter of the price of learning from them (measured).
 double answering_cost(std::span<const ChoiceTask> tasks, const Tokenizer& tokenizer) {
-  double asked = 0;
+  size_t asked = 0;
   for (const ChoiceTask& task : tasks) {
     for (const Choice& c : task.choices) {
-      size_t longest = 0;
-      for (const std::string& candidate : c.candidates) {
-        const size_t n = tokenizer.encode(candidate).size();
-        asked += double(n);
-        longest = std::max(longest, n);
-      }
-      asked += double(tokenizer.encode(c.prompt).size() * (longest > 1 ? c.candidates.size() : 1));
+      asked += tokenizer.encode(c.prompt).size();
+      for (const std::string& candidate : c.candidates) asked += tokenizer.encode(candidate).size();
     }
   }
-  return asked / 4;
+  return double(asked) / 4;
 }
 
 double head_tokens(std::span<const HeadTask> heads) {
