@@ -181,16 +181,11 @@ std::vector<std::string> answers_of(const EvaluateFlags& o, const Loaded& m, con
     }
   }
   std::vector<Request> requests;
-  int64_t longest = 0;
   for (const Document& d : pairs.inputs) {
     requests.push_back(
         continuation(manner_of(m.spec().family, m.objectives), m.specials(), m.tokenizer.encode(d.text), options));
-    longest = std::max(longest, int64_t(requests.back().source.size() + requests.back().start.size()));
   }
-  SessionOptions room;  // for all inputs and answers, and no more: a cache of the model's whole context may not fit
-  room.slots = std::min<int64_t>(32, int64_t(requests.size()));
-  room.rows = std::min(session_rows(m.spec()), longest + options.max_tokens + kFrame);
-  Session session(*m.model, m.specials(), room);
+  Session session(*m.model, m.specials(), room_for(m.spec(), requests));
   for (size_t i = 0; i < requests.size(); ++i) {
     about(pairs.inputs[i], [&] { session.check(requests[i].prompt()); });
   }

@@ -145,8 +145,11 @@ TEST(Generate, ManyAreOneByOne) {
       if (i == 5) r.options.sampling.temperature = 0;
       requests.push_back(std::move(r));
     }
-    // Three slots for nine answers.
-    Session many(*model, kBytes.specials(), {.slots = 3, .rows = 40});
+    // Three slots for nine answers; the rows that all of them need.
+    const SessionOptions room = room_for(model->spec(), requests, 3);
+    EXPECT_EQ(room.slots, 3);
+    EXPECT_LE(room.rows, 30);
+    Session many(*model, kBytes.specials(), room);
     const auto together = generate(many, kBytes, requests);
     for (size_t i = 0; i < requests.size(); ++i) {
       Session one(*model, kBytes.specials(), {.rows = 40});
@@ -159,6 +162,7 @@ TEST(Generate, ManyAreOneByOne) {
       }
     }
     EXPECT_NE(together[3][0].ids, together[3][1].ids);
+    EXPECT_EQ(room_for(model->spec(), requests).slots, 9);
   }
 }
 

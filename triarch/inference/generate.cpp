@@ -183,6 +183,20 @@ void Generator::finish(Answer& a, Finish why) {
   if (a.request->on_done) a.request->on_done(a.choice, std::move(a.out));
 }
 
+SessionOptions room_for(const ModelSpec& spec, std::span<const Request> requests, int64_t slots) {
+  constexpr int64_t kMarks = 2;  // bos, or an input's eos, and one that ends the answer
+  SessionOptions room;
+  room.slots = 0;
+  const int64_t most = session_rows(spec);
+  for (const Request& r : requests) {
+    room.slots = std::min(slots, room.slots + r.options.n);
+    const int64_t prompt = int64_t(r.source.size() + r.start.size()) + kMarks;
+    room.rows = std::max(room.rows, std::min(most, prompt + std::min(most, r.options.max_tokens)));
+  }
+  room.slots = std::max<int64_t>(1, room.slots);
+  return room;
+}
+
 std::vector<std::vector<Generation>> generate(Session& session, const Tokenizer& tokenizer,
                                               std::vector<Request> requests) {
   std::vector<std::vector<Generation>> out(requests.size());

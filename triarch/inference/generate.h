@@ -107,6 +107,9 @@ class Generator {
   std::vector<Answer> running_;
 };
 
+// Room for these requests, at most `slots` at a time, and no more: a cache of the model's whole context may not fit.
+SessionOptions room_for(const ModelSpec& spec, std::span<const Request> requests, int64_t slots = 32);
+
 // [requests][n]. What is in the requests' options holds for each.
 std::vector<std::vector<Generation>> generate(Session& session, const Tokenizer& tokenizer,
                                               std::vector<Request> requests);

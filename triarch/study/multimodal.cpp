@@ -13,8 +13,7 @@ namespace triarch {
 namespace {
 
 constexpr int64_t kQuestion = 8;  // tokens, at most; with bos and eos
-constexpr int64_t kSlots = 32;
-constexpr int64_t kRows = 2048;  // of a pass
+constexpr int64_t kRows = 2048;   // of a pass
 
 class Pupil {
  public:
@@ -60,10 +59,6 @@ class Pupil {
   MultimodalAnswers answers(const std::vector<Described>& items) {
     MultimodalAnswers out;
     out.nats = nats(items);
-    SessionOptions rows;
-    rows.slots = kSlots;
-    rows.rows = task_.rows + kQuestion + task_.answer_tokens;
-    Session session(learner_.model(), task_.tokenizer.specials(), rows);
     std::vector<Request> requests;
     for (const Described& d : items) {
       Example e = example(d);
@@ -74,6 +69,8 @@ class Pupil {
       r.options.max_tokens = task_.answer_tokens;
       requests.push_back(std::move(r));
     }
+    const Model& model = learner_.model();
+    Session session(model, task_.tokenizer.specials(), room_for(model.spec(), requests));
     const auto said = generate(session, task_.tokenizer, std::move(requests));
     for (size_t i = 0; i < items.size(); ++i) {
       const Generation& g = said[i][0];

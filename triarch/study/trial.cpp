@@ -285,7 +285,7 @@ class Trial {
       r.options.max_tokens = int64_t(2 * pair.continuation.size() + 8);
     }
     std::vector<std::string> out;
-    Session session(learner_.model(), in_.tokenizer->specials());
+    Session session(learner_.model(), in_.tokenizer->specials(), room_for(entrant_.spec, requests));
     for (const auto& choices : generate(session, *in_.tokenizer, std::move(requests))) out.push_back(choices[0].text);
     return out;
   }
