@@ -283,16 +283,36 @@ TEST(Packing, WhatBeginsAlikeIsLaidOutOnce) {
   EXPECT_TRUE(packed(Layout::decoder, Reuse::none).decoder.key_rows.empty());
 }
 
-// Keys are copied for each reader, so their number is bounded: then a source is laid out again.
+// Keys are copied for each reader, so a batch is full when they are too many, too.
 TEST(Packing, CopiesOfKeysAreBounded) {
   Packer p(Layout::decoder, kSpecials, 64, 64, Reuse::beginnings);
-  Ids source(31);
-  for (int32_t i = 0; i < 31; ++i) source[size_t(i)] = 200 + i;
+  Ids source(19);
+  for (int32_t i = 0; i < 19; ++i) source[size_t(i)] = 200 + i;
   int32_t examples = 0;
   while (p.add(with_target(source, {250 + examples, 260}))) ++examples;
-  EXPECT_LE(p.batch().decoder.key_rows.size(), 4 * 64u);
-  EXPECT_EQ(examples, 7);
-  EXPECT_LE(p.batch().rows(), 64);
+  EXPECT_EQ(examples, 8 * 64 / 21);
+  EXPECT_EQ(p.batch().decoder.key_rows.size(), size_t(21 * examples));
+  EXPECT_EQ(p.batch().rows(), 20 + examples);
+  p.clear();
+  EXPECT_TRUE(p.add(with_target(source, {250, 260})));
+}
+
+TEST(Packing, EqualVectorsAreReadAgainAndOthersNot) {
+  const auto seen = [](float x, Ids target) {
+    Example e = with_target({kFeatureRow, 210, kFeatureRow}, std::move(target));
+    e.features = {1, 2, 3, x};
+    return e;
+  };
+  for (Reuse reuse : {Reuse::sources, Reuse::beginnings}) {
+    Packer p(Layout::decoder, kSpecials, 64, 64, reuse);
+    ASSERT_TRUE(p.add(seen(4, {220, 221})));
+    ASSERT_TRUE(p.add(seen(4, {222, 223})));
+    EXPECT_EQ(p.batch().decoder.ids, (Ids{kBos, kFeatureRow, 210, kFeatureRow, 220, 222}));
+    EXPECT_EQ(p.batch().decoder.features, (std::vector<float>{1, 2, 3, 4}));
+    ASSERT_TRUE(p.add(seen(5, {222, 223})));
+    EXPECT_EQ(p.batch().rows(), 11);
+    EXPECT_EQ(p.batch().decoder.features, (std::vector<float>{1, 2, 3, 4, 1, 2, 3, 5}));
+  }
 }
 
 TEST(Packing, Truncation) {

@@ -86,5 +86,25 @@ TEST(Choice, IsTheLikeliestCandidate) {
   }
 }
 
+// Of words, one token each: generators read a prompt once for all candidates, encoders once per length or per pass.
+TEST(Choice, RowsToAnswer) {
+  const Tokenizer tokenizer = world::tokenizer();
+  const std::string word = world_tasks(Key(1, Purpose::test), 1)[0].choices[0].candidates[0];
+  const auto words = [&](int n) {
+    std::string out = word;
+    for (int i = 1; i < n; ++i) out += " " + word;
+    return out;
+  };
+  ASSERT_EQ(tokenizer.encode(words(3)).size(), 3u);
+  ChoiceTask task;
+  task.choices.push_back({words(10), words(4), {words(2), words(2), words(9)}});
+  task.choices.push_back({words(20), words(4), {words(1)}});
+  EXPECT_EQ(rows_to_answer(task, tokenizer, Family::causal), (10 + 13) + (4 + 13) + (20 + 1));
+  EXPECT_EQ(rows_to_answer(task, tokenizer, Family::encoder), (12 + 19) + (6 + 13) + 21);
+  task.encoder = EncoderScore::spread;
+  EXPECT_EQ(rows_to_answer(task, tokenizer, Family::encoder),
+            (2 * 12 + 2 * 12 + 7 * 19) + (2 * 6 + 2 * 6 + 7 * 13) + 21);
+}
+
 }  // namespace
 }  // namespace triarch

@@ -166,6 +166,23 @@ TEST(Generate, ManyAreOneByOne) {
   }
 }
 
+TEST(Generate, RoomForRequests) {
+  Request r;
+  r.source = random_ids(20, 110, kBytes.vocabulary(), 1);
+  r.start = random_ids(3, 110, kBytes.vocabulary(), 2);
+  r.options.max_tokens = 5;
+  const auto room = [&](Family family, std::vector<Request> requests) {
+    const SessionOptions o = room_for(tiny_spec({"llama", family}, kBytes.vocabulary()), requests, 4);
+    return std::vector<int64_t>{o.slots, o.rows, o.memory_rows};
+  };
+  EXPECT_EQ(room(Family::causal, {r, r})[0], 2);
+  EXPECT_EQ(room(Family::causal, {r, r})[1], 1 + 20 + 3 + 5);
+  EXPECT_EQ(room(Family::encoder_decoder, {r, r}), (std::vector<int64_t>{2, 1 + 3 + 5, 20 + 1}));
+  EXPECT_EQ(room(Family::encoder_decoder, {}), (std::vector<int64_t>{1, 1, 1}));
+  r.options.max_tokens = INT32_MAX;
+  EXPECT_EQ(room(Family::causal, std::vector<Request>(7, r)), (std::vector<int64_t>{4, 64, 21}));
+}
+
 TEST(Generate, SeedsReproduce) {
   const auto model = model_of({"llama", Family::causal, 2}, Precision::float32());
   Session session(*model, kBytes.specials(), {.slots = 2, .rows = 60});

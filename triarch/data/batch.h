@@ -1,7 +1,8 @@
 // The narrow neck between data, objectives and models: packed rows. Plain data.
 //
 // All examples of a batch lie one after the other in one matrix of rows (tokens), each in its own
-// segment; attention never crosses a segment. An encoder-decoder has two such matrices and a pairing.
+// segment; attention never crosses a segment, unless it says so (key_rows). An encoder-decoder has two such matrices
+// and a pairing.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,8 @@ struct Segment {
   int32_t prefix = 0;   // positions [0, prefix) are visible to all rows under a prefix visibility
   int32_t memory = -1;  // decoder: the encoder segment that cross attention reads
   // With a cache: keys [key_begin, key_begin + past) of the cache are this segment's past, and its
-  // content rows continue it. Without: key_begin = begin, past = 0; or with Rows::key_rows the same of those keys.
+  // content rows continue it. Without: key_begin = begin, past = 0. With Rows::key_rows: keys [key_begin, key_begin +
+  // past) are rows of segments before it, and those of its own content rows follow.
   int32_t past = 0;
   int32_t key_begin = 0;
   // 1: the query rows stand one further on, and each predicts what follows its content row (generation, where that

@@ -23,22 +23,22 @@ class Writer {
     rows_.positions.push_back(position);
     return row() - 1;
   }
-  void close(int32_t queries, int32_t prefix, int32_t memory) {
-    segment_.length = row() - segment_.begin - queries;
-    segment_.queries = queries;
-    segment_.prefix = prefix;
-    segment_.memory = memory;
-    if (row() > segment_.begin) rows_.segments.push_back(segment_);
-  }
-  // To be closed behind `past` rows of others: `content` are those and its own.
-  void continue_from(int64_t past, const std::vector<int32_t>& content) {
+  // Its keys: the first `past` of `keys` are rows of examples before it, the others its own.
+  void read_keys(int64_t past, const std::vector<int32_t>& keys) {
     if (past == 0 && rows_.key_rows.empty()) return;
     if (rows_.key_rows.empty()) {
       for (int32_t r = 0; r < segment_.begin; ++r) rows_.key_rows.push_back(r);
     }
     segment_.past = int32_t(past);
     segment_.key_begin = int32_t(rows_.key_rows.size());
-    rows_.key_rows.insert(rows_.key_rows.end(), content.begin(), content.end());
+    rows_.key_rows.insert(rows_.key_rows.end(), keys.begin(), keys.end());
+  }
+  void close(int32_t queries, int32_t prefix, int32_t memory) {
+    segment_.length = row() - segment_.begin - queries;
+    segment_.queries = queries;
+    segment_.prefix = prefix;
+    segment_.memory = memory;
+    rows_.segments.push_back(segment_);
   }
 
  private:
@@ -72,8 +72,9 @@ bool fits(Layout layout, int64_t context, int64_t capacity, int64_t source, int6
   return r.encoder <= context && r.decoder <= context && r.total() <= capacity;
 }
 
-// Most keys of a batch per row of its capacity: each example that reads others' rows has a copy of their keys.
-constexpr int64_t kMostKeys = 4;
+// Most keys of a batch per row of its capacity: each example that reads others' rows has a copy of their keys. Those of
+// a layer then take 16 vectors a row, not much more than its activations.
+constexpr int64_t kMostKeys = 8;
 
 }  // namespace
 
@@ -191,17 +192,13 @@ std::vector<int32_t> Packer::content(const Example& e) const {
 RowCount Packer::reused(const Example& e) const {
   RowCount out;
   if (reuse_ == Reuse::none || layout_ == Layout::encoder || batch_.decoder.empty()) return out;
-  if (e.target.empty() || before_.target.empty() || !e.source_positions.empty() || !before_.source_positions.empty() ||
-      !e.target_positions.empty() || !before_.target_positions.empty()) {
-    return out;
-  }
+  const auto in_order = [](const Example& x) { return x.source_positions.empty() && x.target_positions.empty(); };
+  if (e.target.empty() || before_.target.empty() || !in_order(e) || !in_order(before_)) return out;
   const bool pair = layout_ == Layout::encoder_decoder, vectors = !e.features.empty() || !before_.features.empty();
   const bool same_source = e.source == before_.source && e.features == before_.features;
   if (!same_source && (pair || vectors || reuse_ != Reuse::beginnings)) return out;
   if (pair) out.encoder = int64_t(e.source.size()) + 1;
   const std::vector<int32_t> a = content(before_), b = content(e);
-  const int64_t keys = int64_t(std::max(batch_.decoder.key_rows.size(), batch_.decoder.ids.size()) + b.size());
-  if (keys > kMostKeys * capacity_) return out;
   out.decoder = std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
   return out;
 }
@@ -224,6 +221,8 @@ bool Packer::add(const Example& example) {
   }
   const RowCount all = row_count(layout_, int64_t(e->source.size()), int64_t(e->target.size())), again = reused(*e);
   if (all.total() - again.total() > free_rows()) return false;
+  const size_t keys = std::max(batch_.decoder.key_rows.size(), batch_.decoder.ids.size()) + size_t(all.decoder);
+  if (again.decoder > 0 && int64_t(keys) > kMostKeys * capacity_) return false;
   truncated_ += cut;
 
   batch_.head = e->head;
@@ -263,22 +262,22 @@ void Packer::add_decoder(const Example& e, int64_t reused) {
   Rows& rows = batch_.decoder;
   Writer w(rows, e);
   const std::vector<int32_t> ids = content(e);
-  rows_.resize(size_t(reused));
-  for (size_t i = rows_.size(); i < ids.size(); ++i) rows_.push_back(w.add(ids[i], position(int32_t(i))));
-  if (reuse_ != Reuse::none) w.continue_from(reused, rows_);
+  std::vector<int32_t>& keys = before_rows_;
+  keys.resize(size_t(reused));
+  for (size_t i = keys.size(); i < ids.size(); ++i) keys.push_back(w.add(ids[i], position(int32_t(i))));
   if (!pair) {
     if (reused == 0) rows.features.insert(rows.features.end(), e.features.begin(), e.features.end());
-    add_labels(e, rows_[0] + 1);
+    add_labels(e, keys[0] + 1);
   }
-  const int32_t prefix = pair ? 1 : 1 + source;
-  int32_t queries = 0;
-  for (int32_t t = 0; t < int32_t(e.target.size()); ++t) {
-    const bool query = layout_ == Layout::permutation;
-    batch_.loss_rows.push_back(query ? w.add(mask_, position(prefix + t)) : rows_[size_t(prefix - 1 + t)]);
+  const bool queries = layout_ == Layout::permutation;
+  const int32_t prefix = pair ? 1 : 1 + source, targets = int32_t(e.target.size());
+  for (int32_t t = 0; t < targets; ++t) {
+    batch_.loss_rows.push_back(queries ? w.add(mask_, position(prefix + t)) : keys[size_t(prefix - 1 + t)]);
     batch_.targets.push_back(e.target[size_t(t)]);
-    queries += query;
   }
-  w.close(queries, prefix, pair ? int32_t(batch_.encoder.segments.size()) - 1 : -1);
+  if (reused == int64_t(ids.size()) && !queries) return;  // all its rows are there
+  w.read_keys(reused, keys);
+  w.close(queries ? targets : 0, prefix, pair ? int32_t(batch_.encoder.segments.size()) - 1 : -1);
 }
 
 void Packer::add_labels(const Example& e, int32_t first_row) {

@@ -1,4 +1,5 @@
-// Lays examples out as the rows of a batch, one segment each (two, paired, in an encoder-decoder).
+// Lays examples out as the rows of a batch, one segment each (two, paired, in an encoder-decoder; none where all its
+// rows are there already: Reuse).
 //
 //   layout           rows of an example                                      losses
 //   decoder          bos source target-without-its-last                      the row before target t predicts t
@@ -59,8 +60,8 @@ class Packer {
   // capacity: rows of a batch, encoder and decoder together; context: content rows of a segment.
   Packer(Layout layout, const Specials& specials, int64_t capacity, int64_t context, Reuse reuse = Reuse::none);
 
-  // False, and nothing changed, if the batch has no room left for it. Usage error if the layout cannot take it, or
-  // if its head is not that of the others.
+  // False, and nothing changed, if the batch has no room left for it (or for the keys that it reads again). Usage error
+  // if the layout cannot take it, or if its head is not that of the others.
   bool add(const Example& example);
   const Batch& batch() const { return batch_; }
   int64_t free_rows() const { return capacity_ - batch_.rows(); }
@@ -84,8 +85,8 @@ class Packer {
   Reuse reuse_;
   int32_t bos_, eos_, cls_, mask_;
   Batch batch_;
-  Example before_;             // the last one, where it may be read again
-  std::vector<int32_t> rows_;  // its content rows in the decoder
+  Example before_;                    // the last one, where it may be read again
+  std::vector<int32_t> before_rows_;  // its content rows in the decoder
   int64_t truncated_ = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "triarch/evaluate/choice.h"
 
 #include <algorithm>
+#include <set>
 
 #include "triarch/base/error.h"
 #include "triarch/data/world.h"
@@ -111,6 +112,32 @@ ChoiceAnswers answer(const Model& model, const Tokenizer& tokenizer, SuffixForma
   const bool contexts = std::ranges::all_of(task.choices, [](const Choice& c) { return !c.bare.empty(); });
   if (contexts) out.bare = marks(true);
   return out;
+}
+
+int64_t rows_to_answer(const ChoiceTask& task, const Tokenizer& tokenizer, Family family) {
+  const auto tokens = [&](const std::string& text) { return int64_t(tokenizer.encode(text).size()); };
+  int64_t rows = 0;
+  const auto ask = [&](const std::string& prompt, const std::vector<std::string>& candidates) {
+    const int64_t before = tokens(prompt);
+    if (family != Family::encoder) rows += before;  // for all candidates
+    std::set<int64_t> lengths;
+    for (const std::string& candidate : candidates) {
+      const int64_t n = tokens(candidate);
+      if (family != Family::encoder) {
+        rows += n;
+      } else if (task.encoder != EncoderScore::together) {
+        rows += (before + n) * encoder_passes(task.encoder, n);
+      } else if (lengths.insert(n).second) {  // masked, those of one length are the same
+        rows += before + n;
+      }
+    }
+  };
+  std::set<std::string> known;
+  for (const Choice& c : task.choices) {
+    ask(c.prompt, c.candidates);
+    if (!c.bare.empty() && known.insert(c.bare).second) ask(c.bare, c.candidates);
+  }
+  return rows;
 }
 
 }  // namespace triarch

@@ -65,4 +65,7 @@ struct ChoiceAnswers {
 ChoiceAnswers answer(const Model& model, const Tokenizer& tokenizer, SuffixFormat format, const ChoiceTask& task,
                      Ranking ranking = Ranking::sum, int64_t rows = 2048);
 
+// About how many rows a model computes for it, by the passes that its family needs.
+int64_t rows_to_answer(const ChoiceTask& task, const Tokenizer& tokenizer, Family family);
+
 }  // namespace triarch

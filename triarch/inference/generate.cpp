@@ -184,14 +184,15 @@ void Generator::finish(Answer& a, Finish why) {
 }
 
 SessionOptions room_for(const ModelSpec& spec, std::span<const Request> requests, int64_t slots) {
-  constexpr int64_t kMarks = 2;  // bos, or an input's eos, and one that ends the answer
-  SessionOptions room;
-  room.slots = 0;
+  const bool pairs = spec.has_encoder();
   const int64_t most = session_rows(spec);
+  SessionOptions room{.slots = 0, .rows = 1, .memory_rows = 1};
   for (const Request& r : requests) {
+    const int64_t source = int64_t(r.source.size()), start = int64_t(r.start.size());
+    const int64_t prompt = 1 + start + (pairs ? 0 : source);
     room.slots = std::min(slots, room.slots + r.options.n);
-    const int64_t prompt = int64_t(r.source.size() + r.start.size()) + kMarks;
     room.rows = std::max(room.rows, std::min(most, prompt + std::min(most, r.options.max_tokens)));
+    room.memory_rows = std::max(room.memory_rows, std::min(most, source + 1));
   }
   room.slots = std::max<int64_t>(1, room.slots);
   return room;

@@ -57,9 +57,21 @@ struct Sequence {
   std::vector<size_t> parts;
 };
 
-constexpr size_t kSpread = 7;  // passes; BERT masks 15 % of the tokens
+constexpr int64_t kSpread = 7;  // passes; BERT masks 15 % of the tokens
 
 }  // namespace
+
+int64_t encoder_passes(EncoderScore how, int64_t tokens) {
+  switch (how) {
+    case EncoderScore::one_by_one:
+      return tokens;
+    case EncoderScore::together:
+      return std::min<int64_t>(1, tokens);
+    case EncoderScore::spread:
+      return std::min(tokens, kSpread);
+  }
+  return tokens;
+}
 
 std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::span<const ScoreItem> items,
                          const ScoreOptions& options) {
@@ -81,8 +93,7 @@ std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::sp
     out[i].best.resize(n);
     if (options.top > 0) out[i].top.resize(n);
     if (n == 0) continue;
-    const bool together = !encoder || options.encoder == EncoderScore::together;
-    const size_t passes = together ? 1 : options.encoder == EncoderScore::spread ? std::min(n, kSpread) : n;
+    const size_t passes = encoder ? size_t(encoder_passes(options.encoder, int64_t(n))) : 1;
     for (size_t t = 0; t < passes; ++t) parts.push_back({i, t, n, passes});
   }
 
@@ -120,7 +131,7 @@ std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::sp
     if (sequence.parts.empty()) sequence.example = std::move(e);
     sequence.parts.push_back(p);
   }
-  // In this order each has the most in common with the one before it.
+  // In this order neighbours have much in common.
   std::vector<Sequence> sequences;
   for (auto& [rows, sequence] : by_rows) sequences.push_back(std::move(sequence));
   by_rows.clear();
@@ -129,28 +140,36 @@ std::vector<Score> score(const Model& model, const Tokenizer& tokenizer, std::sp
   packed(
       model, specials, options.rows, sequences.size(), [&](size_t s) -> const Example& { return sequences[s].example; },
       [&](Context& ctx, const Batch& batch, size_t first, size_t count) {
-        // A loss for each token of each part, in their order, at the rows of its sequence.
+        // A loss for each token of each part, in their order; the same token at the same row has one.
         Batch asked = batch;
         asked.loss_rows.clear();
         asked.targets.clear();
+        std::map<std::pair<int32_t, int32_t>, size_t> known;
+        std::vector<size_t> places;
         const int32_t* rows = batch.loss_rows.data();
         for (size_t s = first; s < first + count; ++s) {
           for (size_t p : sequences[s].parts) {
             const ScoreItem& item = items[parts[p].item];
             const size_t skipped = encoder ? 0 : item.start.size();
             for (size_t t = parts[p].begin, i = 0; t < parts[p].end; t += parts[p].stride, ++i) {
-              asked.loss_rows.push_back(rows[skipped + i]);
-              asked.targets.push_back(item.continuation[t]);
+              const int32_t row = rows[skipped + i], token = item.continuation[t];
+              const auto [found, added] = known.try_emplace({row, token}, asked.targets.size());
+              places.push_back(found->second);
+              if (!added) continue;
+              asked.loss_rows.push_back(row);
+              asked.targets.push_back(token);
             }
           }
           const Part& any = parts[sequences[s].parts.front()];
           rows += any.tokens() + (encoder ? 0 : items[any.item].start.size());
         }
         const auto each = [&](auto f) {
-          size_t row = 0;
+          const size_t* place = places.data();
           for (size_t s = first; s < first + count; ++s) {
             for (size_t p : sequences[s].parts) {
-              for (size_t t = parts[p].begin; t < parts[p].end; t += parts[p].stride) f(out[parts[p].item], t, row++);
+              for (size_t t = parts[p].begin; t < parts[p].end; t += parts[p].stride) {
+                f(out[parts[p].item], t, *place++);
+              }
             }
           }
         };

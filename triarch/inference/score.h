@@ -8,7 +8,8 @@
 //   encoder           pseudo-log-likelihood: each token masked in turn (Salazar et al. 2020), a seventh of them in
 //                     turn, or all masked at once
 //
-// What items have in common at their beginning is read once for all (data/packing.h, Reuse), except in an encoder.
+// Of a pass, what items have in common is read once: in a causal decoder as far as they begin alike, in the others an
+// equal context and how the continuations begin (data/packing.h, Reuse). An encoder shares nothing.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +37,9 @@ enum class EncoderScore : uint8_t {
   together,    // one pass; tokens do not see each other
   spread,      // at most seven passes: every seventh token, about as many as masks hide in training
 };
+
+// Passes of rows that so many tokens take.
+int64_t encoder_passes(EncoderScore how, int64_t tokens);
 
 struct ScoreOptions {
   int64_t rows = 2048;  // of a pass

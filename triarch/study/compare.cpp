@@ -44,17 +44,11 @@ struct ServingTable {
   }
 };
 
-// What answering all questions once costs, in tokens learnt from: the prompts' tokens, which candidates share, and the
-// candidates', at a quarter of the price of learning from them (measured).
-double answering_cost(std::span<const ChoiceTask> tasks, const Tokenizer& tokenizer) {
-  size_t asked = 0;
-  for (const ChoiceTask& task : tasks) {
-    for (const Choice& c : task.choices) {
-      asked += tokenizer.encode(c.prompt).size();
-      for (const std::string& candidate : c.candidates) asked += tokenizer.encode(candidate).size();
-    }
-  }
-  return double(asked) / 4;
+// What answering all questions once costs a contender, in tokens learnt from: a row costs a quarter (measured).
+double answering_cost(std::span<const ChoiceTask> tasks, const Tokenizer& tokenizer, Family family) {
+  double rows = 0;
+  for (const ChoiceTask& task : tasks) rows += double(rows_to_answer(task, tokenizer, family));
+  return rows / 4;
 }
 
 double head_tokens(std::span<const HeadTask> heads) {
@@ -221,7 +215,6 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
     // The largest shape whose models see enough tokens in the time; in the world, more tokens before a larger shape.
     const int64_t width = k.width > 0 || !c->data_.world ? k.width : kWorldWidth;
     const int64_t layers = k.layers > 0 || !c->data_.world ? k.layers : kWorldLayers;
-    double asking = answering_cost(c->data_.tasks, c->data_.tokenizer);
     for (const Shape& shape : kShapes) {
       k.width = width > 0 ? width : shape.width;
       k.layers = layers > 0 ? layers : shape.layers;
@@ -237,10 +230,20 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
       const double most = k.seconds * jobs * 4e11 / (flops * double(k.seeds));
       if (!last && most < kTokensPerWeight * smallest) continue;
       c->match(jobs, true);
-      double seconds = 0;
+      double seconds = 0;  // of a token in every contender
       for (size_t i = 0; i < c->costs_.size(); ++i) {
         seconds += c->costs_[i].seconds_per_token * k.contenders[i].token_share;
       }
+      const auto asking_all = [&] {  // in such tokens, of all questions
+        const double encoder = answering_cost(c->data_.tasks, c->data_.tokenizer, Family::encoder);
+        const double others = answering_cost(c->data_.tasks, c->data_.tokenizer, Family::causal);
+        double sum = 0;
+        for (size_t i = 0; i < c->costs_.size(); ++i) {
+          sum += c->costs_[i].seconds_per_token * (k.contenders[i].family == Family::encoder ? encoder : others);
+        }
+        return sum / seconds;
+      };
+      double asking = asking_all();
       const double runs = double(k.seeds) + (k.sweep ? double(std::size(kSweptRates)) : 0);
       const double share = k.seconds * kTrainingShare * jobs / runs;
       // Questions are answered after each stage, and finetuning is learning, too.
@@ -252,7 +255,7 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
         for (const ChoiceTask& t : c->data_.tasks) items = std::max(items, t.choices.size());
         k.asked_items = std::max<int64_t>(kFewestItems, std::llround(double(items) * affordable / asked));
         ask_fewer(k, c->data_);
-        asking = answering_cost(c->data_.tasks, c->data_.tokenizer);
+        asking = asking_all();
       }
       double tokens = double(k.tokens);
       for (int round = 0; round < 3; ++round) {  // what heads learn from depends on the tokens, which depend on it
