@@ -2,7 +2,7 @@
 // PyTorch's of the same shape in alternating rounds. Prints tokens/s, GFLOP/s and the share of the measured peak, and
 // the most memory that each process took.
 //
-//   bench_train_step [--configs A,B,C] [--families causal,encoder,encoder_decoder,encoder_uneven,...]
+//   bench_train_step [--configs A,B,C] [--families causal,permutation,encoder,encoder_decoder,encoder_uneven,...]
 //                    [--precisions float32,bfloat16] [--rounds 5] [--python PYTHON] [--modes eager,compiled,shipped]
 //                    [--recompute yes]
 //
@@ -69,7 +69,7 @@ int run(int count, char** values) {
       for (const std::string& precision_name : split(options.at("--precisions"))) {
         const Precision precision = precision_name == "bfloat16" ? Precision::bfloat16() : Precision::float32();
         std::vector<std::unique_ptr<Peer>> peers;
-        for (const std::string& m : split(beside ? options.at("--modes") : "")) {
+        for (const std::string& m : split(beside && family != "permutation" ? options.at("--modes") : "")) {
           peers.push_back(std::make_unique<Peer>(
               std::vector<std::string>{options.at("--python"), options.at("--script"), "--serve", "--configs", name,
                                        "--families", family, "--precisions", precision_name, "--modes", m}));
@@ -94,7 +94,7 @@ int run(int count, char** values) {
         const bool native = precision_name == "bfloat16" && kernels::has_avx512_bf16();
         const double peak = native ? bf16_peak(thread_count()) : float_peak(kernels::active_isa(), thread_count());
         fmt::print("{:<4}{:<24}{:<10}{:>10.2f}{:>11.0f}{:>10.1f}{:>7.1f}%", name, family, precision_name, ms,
-                   double(work.batch.rows()) / ms * 1e3, flops / ms * 1e-6, 100 * flops / ms * 1e3 / peak);
+                   double(work.batch.tokens) / ms * 1e3, flops / ms * 1e-6, 100 * flops / ms * 1e3 / peak);
         m.print_peers();
         fmt::print("{:>9.0f}", double(peak_memory()) * 1e-6);
         for (const auto& p : peers) {
