@@ -4,6 +4,8 @@
 
 #include "triarch/base/error.h"
 #include "triarch/base/random.h"
+#include "triarch/data/packing.h"
+#include "triarch/text/tokenizer.h"
 
 namespace triarch::bench {
 namespace {
@@ -20,22 +22,20 @@ void add_segment(Rows& rows, int64_t length, int64_t vocabulary, int memory, Dra
   rows.segments.push_back(s);
 }
 
-// A text whose tokens are all predicted in a random order, each by a query row: XLNet's.
-void add_permuted(Rows& rows, int64_t length, int64_t vocabulary, Draw& draw, Batch& batch) {
-  const int32_t begin = int32_t(rows.size());
-  add_segment(rows, length, vocabulary, -1, draw);
-  for (int64_t i = length - 1; i > 1; --i) {  // the first row, bos, stays
-    std::swap(rows.positions[size_t(begin + i)], rows.positions[size_t(begin + 1 + int64_t(draw.below(uint64_t(i))))]);
+// Texts whose tokens are all predicted in a random order, each by a query row: XLNet's.
+Batch permuted(const Config& c, Draw& draw) {
+  Packer packer(Layout::permutation, Specials(), c.batch * (2 * c.length - 1), c.length);
+  for (int64_t b = 0; b < c.batch; ++b) {
+    Example e;
+    for (int64_t i = 0; i + 1 < c.length; ++i) {
+      e.target.push_back(int32_t(draw.below(uint64_t(c.vocabulary))));
+      e.target_positions.push_back(int32_t(i));
+    }
+    draw.shuffle(e.target_positions.data(), e.target_positions.size());
+    e.tokens = c.length;
+    require(packer.add(e), "bench: a permuted text of {} tokens does not fit its batch", c.length);
   }
-  Segment& s = rows.segments.back();
-  s.prefix = 1;
-  s.queries = int32_t(length) - 1;
-  for (int32_t i = 1; i < length; ++i) {
-    batch.loss_rows.push_back(int32_t(rows.size()));
-    batch.targets.push_back(rows.ids[size_t(begin + i)]);
-    rows.ids.push_back(0);
-    rows.positions.push_back(rows.positions[size_t(begin + i)]);
-  }
+  return packer.batch();
 }
 
 // Of the i-th of the batch's texts, evenly from 16 to all.
@@ -73,26 +73,27 @@ Work make_work(const Config& c, const std::string& name) {
   w.spec.max_positions = c.length;
   w.spec.token_types = 0;
   Draw draw(Key(1, Purpose::test));
+  if (family == Family::permutation) {
+    w.batch = permuted(c, draw);
+    return w;
+  }
   for (int64_t b = 0; b < c.batch; ++b) {
     if (both) {
       const int64_t source = is_uneven ? uneven(c, b) : c.length * 3 / 4;
       add_segment(w.batch.encoder, source, c.vocabulary, -1, draw);
       add_segment(w.batch.decoder, is_uneven ? uneven(c, 3 * b + 1) : c.length - source, c.vocabulary, int(b), draw);
-    } else if (family == Family::permutation) {
-      add_permuted(w.batch.decoder, c.length, c.vocabulary, draw, w.batch);
     } else {
       add_segment(encoder ? w.batch.encoder : w.batch.decoder, is_uneven ? uneven(c, b) : c.length, c.vocabulary, -1,
                   draw);
     }
   }
-  w.batch.tokens = family == Family::permutation ? c.batch * c.length : w.batch.rows();
-  if (family == Family::permutation) return w;
   const int64_t rows = w.spec.has_decoder() ? w.batch.decoder.size() : w.batch.encoder.size();
   for (int64_t i = 0; i < rows; ++i) {
     if (encoder && draw.uniform() >= 0.15) continue;
     w.batch.loss_rows.push_back(int32_t(i));
     w.batch.targets.push_back(int32_t(draw.below(uint64_t(c.vocabulary))));
   }
+  w.batch.tokens = w.batch.rows();
   return w;
 }
 

@@ -41,20 +41,20 @@ template <class Make, class Use>
 void packed(const Model& model, const Specials& specials, int64_t rows, size_t count, Make make, Use use,
             Reuse reuse = Reuse::none) {
   const Layout layout = layout_of(model.spec().family);
+  const auto size_of_one = [&](const Example& e) {
+    return row_count(layout, int64_t(e.source.size()), int64_t(e.target.size())).total();
+  };
   Arena arena;
   for (size_t i = 0; i < count;) {
     const size_t first = i;
     Example next = make(i);
-    const int64_t alone = row_count(layout, int64_t(next.source.size()), int64_t(next.target.size())).total();
-    const int64_t capacity = std::max<int64_t>({rows, alone, 8});
+    const int64_t capacity = std::max<int64_t>({rows, size_of_one(next), 8});
     Packer packer(layout, specials, capacity, capacity, reuse);
-    while (true) {
-      const int64_t n = row_count(layout, int64_t(next.source.size()), int64_t(next.target.size())).total();
-      if (n > capacity || !packer.add(next)) break;
+    while (size_of_one(next) <= capacity && packer.add(next)) {
       if (++i == count) break;
       next = make(i);
     }
-    require(i > first, "pack: an example of {} rows was refused with {} free", alone, packer.free_rows());
+    require(i > first, "pack: an example of {} rows was refused with {} free", size_of_one(next), packer.free_rows());
     Context ctx{arena, nullptr, model.parameters().precision()};
     use(ctx, packer.batch(), first, i - first);
   }

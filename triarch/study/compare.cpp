@@ -44,11 +44,17 @@ struct ServingTable {
   }
 };
 
-// What answering all questions once costs a contender, in tokens learnt from: a row costs a quarter (measured).
-double answering_cost(std::span<const ChoiceTask> tasks, const Tokenizer& tokenizer, Family family) {
-  double rows = 0;
-  for (const ChoiceTask& task : tasks) rows += double(rows_to_answer(task, tokenizer, family));
-  return rows / 4;
+// What answering all questions once costs each contender, in tokens learnt from: a row costs a quarter (measured).
+std::vector<double> answering_costs(std::span<const Contender> contenders, const CompareData& data) {
+  const auto cost = [&](Family family) {
+    double rows = 0;
+    for (const ChoiceTask& task : data.tasks) rows += double(rows_to_answer(task, data.tokenizer, family));
+    return rows / 4;
+  };
+  const double encoder = cost(Family::encoder), others = cost(Family::causal);
+  std::vector<double> out;
+  for (const Contender& c : contenders) out.push_back(c.family == Family::encoder ? encoder : others);
+  return out;
 }
 
 double head_tokens(std::span<const HeadTask> heads) {
@@ -215,6 +221,7 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
     // The largest shape whose models see enough tokens in the time; in the world, more tokens before a larger shape.
     const int64_t width = k.width > 0 || !c->data_.world ? k.width : kWorldWidth;
     const int64_t layers = k.layers > 0 || !c->data_.world ? k.layers : kWorldLayers;
+    std::vector<double> answering = answering_costs(k.contenders, c->data_);
     for (const Shape& shape : kShapes) {
       k.width = width > 0 ? width : shape.width;
       k.layers = layers > 0 ? layers : shape.layers;
@@ -235,12 +242,8 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
         seconds += c->costs_[i].seconds_per_token * k.contenders[i].token_share;
       }
       const auto asking_all = [&] {  // in such tokens, of all questions
-        const double encoder = answering_cost(c->data_.tasks, c->data_.tokenizer, Family::encoder);
-        const double others = answering_cost(c->data_.tasks, c->data_.tokenizer, Family::causal);
         double sum = 0;
-        for (size_t i = 0; i < c->costs_.size(); ++i) {
-          sum += c->costs_[i].seconds_per_token * (k.contenders[i].family == Family::encoder ? encoder : others);
-        }
+        for (size_t i = 0; i < c->costs_.size(); ++i) sum += c->costs_[i].seconds_per_token * answering[i];
         return sum / seconds;
       };
       double asking = asking_all();
@@ -255,6 +258,7 @@ std::unique_ptr<Comparison> Comparison::create(CompareConfig config, fs::path fo
         for (const ChoiceTask& t : c->data_.tasks) items = std::max(items, t.choices.size());
         k.asked_items = std::max<int64_t>(kFewestItems, std::llround(double(items) * affordable / asked));
         ask_fewer(k, c->data_);
+        answering = answering_costs(k.contenders, c->data_);
         asking = asking_all();
       }
       double tokens = double(k.tokens);

@@ -258,7 +258,7 @@ class Trial {
     out_.own_loss = own_loss(learner_, many);
     out_.unigram_entropy = unigram_entropy(many, in_.vocabulary->size);
     out_.suffix_losses = suffix();
-    if (format_ != SuffixFormat::none && in_.translations > 0) out_.outputs = outputs();
+    if (format_ != SuffixFormat::none) out_.outputs = outputs();
     out_.answers = answers();
     out_.exact = exact();
     for (const HeadTask* head : heads_) {
