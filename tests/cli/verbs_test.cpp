@@ -232,8 +232,8 @@ TEST(Compare, PlansWithinItsBudget) {
                  "\"], \"answer\": 0}\n";
   }
   const std::string file = scratch.write("questions.jsonl", questions);
-  const Ended e = triarch({"compare", text, "--budget", "0.2s", "--contenders", "causal", "--tasks", file, "--classify",
-                           labels, "--dry-run"});
+  const Ended e = triarch({"compare", text, "--budget", "0.05s", "--contenders", "causal", "--tasks", file,
+                           "--classify", labels, "--dry-run"});
   ASSERT_EQ(e.code, 0) << e.err;
   EXPECT_NE(e.err.find("at most 20 of each under each prompt: the budget is too short"), std::string::npos) << e.err;
   const Ended labelled = triarch({"compare", text, "--budget", "1M tokens", "--classify", labels, "--dry-run"});
