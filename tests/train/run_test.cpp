@@ -76,7 +76,11 @@ TEST_F(RunTest, AFinishedRunIsEvaluatedAgain) {
     once = run->result().tally.mean_nll();
   }
   const auto before = outcome("run");
+  // Killed in its last save, when the checkpoint had its name and the one it replaced was not gone yet.
+  const auto leftover = root_ / "run" / "checkpoint-12.tmp-1-0123abcd";
+  std::filesystem::create_directory(leftover);
   const auto again = resume(root_ / "run");
+  EXPECT_FALSE(std::filesystem::exists(leftover));
   double told = 0;
   RunEvents events;
   events.evaluated = [&](const RunCounters&, const Evaluation& e, bool last) { told = last ? e.tally.mean_nll() : 0; };

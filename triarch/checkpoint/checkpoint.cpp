@@ -168,7 +168,6 @@ fs::path resolve_checkpoint(const fs::path& path) {
 }
 
 void prune_checkpoints(const fs::path& run, int64_t limit, int64_t kept) {
-  remove_leftovers(run);
   if (limit <= 0) return;
   const std::vector<CheckpointPlace> all = list_checkpoints(run);
   for (size_t i = 0; i + size_t(limit) < all.size(); ++i) {

@@ -88,8 +88,8 @@ std::optional<CheckpointPlace> newest_checkpoint(const std::filesystem::path& ru
 // Which folder a person means: a checkpoint itself, or a run, whose newest it is. Error if there is none.
 std::filesystem::path resolve_checkpoint(const std::filesystem::path& path);
 
-// Removes all but the newest `limit` checkpoints (0 or less: keeps all) and the one of step `kept`, and leftovers of
-// interrupted saves. The caller holds the run's FolderLock.
+// Removes all but the newest `limit` checkpoints (0 or less: keeps all) and the one of step `kept`. The caller
+// holds the run's FolderLock.
 void prune_checkpoints(const std::filesystem::path& run, int64_t limit, int64_t kept = -1);
 
 }  // namespace triarch

@@ -164,6 +164,7 @@ Run::Run(const fs::path& checkpoint_path, TrainConfig config, RunData data)
   folder_ = run_of(checkpoint_path);
   config_.output_dir = folder_.string();
   record_ = std::make_unique<Record>(folder_);
+  remove_leftovers(folder_);  // of a save that was killed
   const Checkpoint checkpoint(checkpoint_path);
   SavedState saved;
   checkpoint.state(saved);
