@@ -11,7 +11,7 @@
 #include "apps/cli/loaded.h"
 #include "triarch/base/files.h"
 #include "triarch/base/human.h"
-#include "triarch/base/memory.h"
+#include "triarch/base/machine.h"
 #include "triarch/base/signals.h"
 #include "triarch/base/threads.h"
 #include "triarch/report/comparison.h"

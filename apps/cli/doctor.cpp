@@ -12,7 +12,7 @@
 #include "apps/cli/loaded.h"
 #include "triarch/base/clock.h"
 #include "triarch/base/human.h"
-#include "triarch/base/memory.h"
+#include "triarch/base/machine.h"
 #include "triarch/base/threads.h"
 #include "triarch/base/version.h"
 #include "triarch/kernels/product.h"

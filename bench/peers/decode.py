@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Inference of transformers and CTranslate2 at the sizes that triarch's bench uses, with random weights.
+"""Inference of transformers, CTranslate2 and llama.cpp at the sizes that triarch's bench uses, with random weights.
 
     python bench/peers/decode.py PEER TASK PRECISION [BATCH]
 
-PEER is transformers or ctranslate2, PRECISION float32, bfloat16 or int8, and TASK one of
+PEER is transformers, ctranslate2 or llama.cpp, PRECISION float32, bfloat16 or int8, and TASK one of
 
     generate-B, generate-D   a GPT-2 (width 256 and 6 layers, or 124M): 16 tokens in, 64 out, greedy
     prompt-B, prompt-D       the same models: 512 tokens in, the logits behind the last
@@ -11,7 +11,8 @@ PEER is transformers or ctranslate2, PRECISION float32, bfloat16 or int8, and TA
     embed-E                  a BERT of width 384 and 6 layers: mean-pooled rows of texts of 8 to 120 tokens
 
 It says one line of JSON when it is warm; then, for each line "step" on stdin, the milliseconds of doing BATCH of them.
-Needs torch 2.13 and transformers; CTranslate2 for itself.
+Needs torch 2.13 and transformers; ctranslate2 for itself; llama-cpp-python and gguf for llama.cpp, which generates
+and prompts only, with its q8_0 as int8 and its usual cache, of float16.
 """
 
 import json
@@ -130,6 +131,103 @@ def with_ctranslate2(task, size, precision, batch):
     )
 
 
+def gguf_of(model, kind, path):
+    """A GPT-2 of transformers as a GGUF file without a vocabulary, its matrices as `kind`; biases, norms and positions
+    stay float32, as in llama.cpp's own converter."""
+    import gguf
+
+    c = model.config
+    writer = gguf.GGUFWriter(path, "gpt2")
+    writer.add_tokenizer_model("none")
+    writer.add_vocab_size(c.vocab_size)
+    writer.add_context_length(c.n_positions)
+    writer.add_embedding_length(c.n_embd)
+    writer.add_feed_forward_length(4 * c.n_embd)
+    writer.add_block_count(c.n_layer)
+    writer.add_head_count(c.n_head)
+    writer.add_layer_norm_eps(c.layer_norm_epsilon)
+
+    def add(name, tensor, matrix=False):
+        to = kind if matrix else gguf.GGMLQuantizationType.F32
+        writer.add_tensor(name, gguf.quants.quantize(tensor.detach().numpy(), to), raw_dtype=to)
+
+    def add_both(name, module, matrix):
+        # transformers keeps these matrices as (inputs, outputs).
+        add(name + ".weight", module.weight.T.contiguous() if matrix else module.weight, matrix)
+        add(name + ".bias", module.bias)
+
+    t = model.transformer
+    add("token_embd.weight", t.wte.weight, True)
+    add("position_embd.weight", t.wpe.weight)
+    add_both("output_norm", t.ln_f, False)
+    for i, block in enumerate(t.h):
+        add_both(f"blk.{i}.attn_norm", block.ln_1, False)
+        add_both(f"blk.{i}.attn_qkv", block.attn.c_attn, True)
+        add_both(f"blk.{i}.attn_output", block.attn.c_proj, True)
+        add_both(f"blk.{i}.ffn_norm", block.ln_2, False)
+        add_both(f"blk.{i}.ffn_up", block.mlp.c_fc, True)
+        add_both(f"blk.{i}.ffn_down", block.mlp.c_proj, True)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def with_llama_cpp(task, size, precision, batch):
+    import ctypes
+
+    import gguf
+    import llama_cpp as ll
+    import numpy as np
+
+    if task not in ("generate", "prompt"):
+        sys.exit("decode.py: llama.cpp is measured by generate and prompt only")
+    kinds = gguf.GGMLQuantizationType
+    kind = {"float32": kinds.F32, "bfloat16": kinds.BF16, "int8": kinds.Q8_0}[precision]
+    model = gpt2(size)
+    vocabulary = model.config.vocab_size
+    with tempfile.NamedTemporaryFile(suffix=".gguf") as file:
+        gguf_of(model, kind, file.name)
+        silent = ll.llama_log_callback(lambda level, text, user: None)
+        ll.llama_log_set(silent, ctypes.c_void_p(0))
+        engine = ll.llama_model_load_from_file(file.name.encode(), ll.llama_model_default_params())
+    read, new = (16, 64) if task == "generate" else (512, 1)
+    options = ll.llama_context_default_params()
+    options.n_seq_max = batch
+    options.n_ctx = batch * -(-(read + new) // 256) * 256
+    options.n_batch = options.n_ubatch = max(512, batch * read)
+    options.n_threads = options.n_threads_batch = THREADS
+    context = ll.llama_init_from_model(engine, options)
+    if not context:
+        sys.exit("decode.py: llama.cpp made no context")
+    tokens = ll.llama_batch_init(batch * read, 0, 1)
+    prompts = torch.randint(vocabulary, (batch, read)).tolist()
+
+    def decode(ids, first):
+        """ids: of each sequence as many, which stand from `first` on. The likeliest tokens behind the last of each."""
+        wide = len(ids[0])
+        tokens.n_tokens = batch * wide
+        for b, sequence in enumerate(ids):
+            for i, token in enumerate(sequence):
+                at = b * wide + i
+                tokens.token[at], tokens.pos[at] = token, first + i
+                tokens.n_seq_id[at], tokens.seq_id[at][0], tokens.logits[at] = 1, b, i + 1 == wide
+        if ll.llama_decode(context, tokens) != 0:
+            sys.exit("decode.py: llama.cpp could not decode")
+        rows = (ll.llama_get_logits_ith(context, (b + 1) * wide - 1) for b in range(batch))
+        return [[int(np.argmax(np.ctypeslib.as_array(row, (vocabulary,))))] for row in rows]
+
+    def generate():
+        ll.llama_memory_clear(ll.llama_get_memory(context), True)
+        ids = decode(prompts, 0)
+        for i in range(1, new):
+            ids = decode(ids, read + i - 1)
+        return ids
+
+    generate.silent = silent  # lives as long as the library calls it
+    return generate
+
+
 def main():
     if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
@@ -137,7 +235,8 @@ def main():
     batch = int(sys.argv[4]) if len(sys.argv) == 5 else 1
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
-    work = {"transformers": with_transformers, "ctranslate2": with_ctranslate2}[peer](task, size, precision, batch)
+    peers = {"transformers": with_transformers, "ctranslate2": with_ctranslate2, "llama.cpp": with_llama_cpp}
+    work = peers[peer](task, size, precision, batch)
     with torch.inference_mode():
         work()
         print(json.dumps({"peer": peer, "task": sys.argv[2], "precision": precision, "batch": batch}), flush=True)

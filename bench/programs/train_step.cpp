@@ -23,7 +23,7 @@
 #include "bench/work.h"
 #include "triarch/base/clock.h"
 #include "triarch/base/error.h"
-#include "triarch/base/memory.h"
+#include "triarch/base/machine.h"
 #include "triarch/base/random.h"
 #include "triarch/base/threads.h"
 #include "triarch/train/learner.h"

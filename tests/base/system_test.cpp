@@ -4,16 +4,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "triarch/base/clock.h"
 #include "triarch/base/human.h"
-#include "triarch/base/memory.h"
+#include "triarch/base/machine.h"
 #include "triarch/base/signals.h"
 
 namespace triarch {
 namespace {
+
+namespace fs = std::filesystem;
 
 TEST(Signals, TheFirstIsNotedAndTheSecondEnds) {
   for (const int signal : {SIGINT, SIGTERM}) {
@@ -52,6 +58,63 @@ TEST(Memory, GrowsWithUse) {
   ASSERT_GT(free_before, 0);
   std::vector<char> block(before + (64 << 20), 1);
   EXPECT_GT(peak_memory(), before + (32 << 20)) << block.back();
+}
+
+// A system's files, made up: {path, content}.
+class Machine : public ::testing::Test {
+ protected:
+  void TearDown() override { fs::remove_all(root_); }
+  void place(const std::string& path, const std::string& content) {
+    fs::create_directories((root_ / path).parent_path());
+    std::ofstream(root_ / path) << content;
+  }
+  fs::path root_ = fs::temp_directory_path() / ("triarch-machine-" + std::to_string(::getpid()));
+};
+
+TEST_F(Machine, AQuotaOfTimeLimitsTheCores) {
+  const int all = available_cores(root_);  // nothing there
+  ASSERT_GE(all, 1);
+  place("proc/self/cgroup", "0::/outer/inner\n");
+  place("sys/fs/cgroup/outer/inner/cpu.max", "max 100000\n");
+  EXPECT_EQ(available_cores(root_), all);
+  place("sys/fs/cgroup/outer/cpu.max", "30000 100000\n");  // a group above
+  EXPECT_EQ(available_cores(root_), 1);
+  place("sys/fs/cgroup/outer/cpu.max", "150000 100000\n");
+  EXPECT_EQ(available_cores(root_), std::min(all, 2));
+  place("sys/fs/cgroup/outer/cpu.max", "6400000000000 100000\n");
+  EXPECT_EQ(available_cores(root_), all);
+  place("sys/fs/cgroup/outer/cpu.max", "nonsense");
+  EXPECT_EQ(available_cores(root_), all);
+}
+
+TEST_F(Machine, TheFirstVersionOfControlGroups) {
+  const int all = available_cores(root_);
+  place("proc/meminfo", "MemTotal: 9000 kB\nMemAvailable: 8000 kB\n");
+  place("proc/self/cgroup", "12:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n1:name=systemd:/docker/abc\n0::/\n");
+  place("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n");
+  place("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+  EXPECT_EQ(available_cores(root_), all);
+  place("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "50000\n");  // the container sees its own group as the root
+  EXPECT_EQ(available_cores(root_), 1);
+  EXPECT_EQ(available_memory(root_), 8000 * 1024);
+  place("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+  place("sys/fs/cgroup/memory/memory.usage_in_bytes", "3000\n");
+  EXPECT_EQ(available_memory(root_), 8000 * 1024);
+  place("sys/fs/cgroup/memory/memory.limit_in_bytes", "5000\n");
+  place("sys/fs/cgroup/memory/memory.stat", "inactive_file 7\ntotal_inactive_file 1000\n");
+  EXPECT_EQ(available_memory(root_), 3000);
+}
+
+TEST_F(Machine, MemoryOfTheSecondVersion) {
+  EXPECT_EQ(available_memory(root_), 0);
+  place("proc/meminfo", "MemAvailable: 8000 kB\n");
+  place("proc/self/cgroup", "0::/a/b\n");
+  place("sys/fs/cgroup/a/b/memory.max", "max\n");
+  place("sys/fs/cgroup/a/b/memory.current", "10\n");
+  place("sys/fs/cgroup/a/memory.max", "5000\n");
+  place("sys/fs/cgroup/a/memory.current", "4000\n");
+  place("sys/fs/cgroup/a/memory.stat", "inactive_file 500\n");
+  EXPECT_EQ(available_memory(root_), 1500);
 }
 
 TEST(Human, WordsOfAShell) {

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "tests/train/run_problem.h"
-#include "triarch/base/memory.h"
+#include "triarch/base/machine.h"
 #include "triarch/checkpoint/weights.h"
 
 namespace triarch {

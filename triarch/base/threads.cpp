@@ -1,7 +1,5 @@
 #include "triarch/base/threads.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -11,6 +9,7 @@
 #include <vector>
 
 #include "triarch/base/error.h"
+#include "triarch/base/machine.h"
 
 namespace triarch {
 namespace {
@@ -20,8 +19,7 @@ thread_local bool serial_thread = false;
 thread_local bool inside_unit = false;
 
 int default_threads() {
-  cpu_set_t cores;
-  int threads = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+  int threads = available_cores();
   if (const char* asked = std::getenv("TRIARCH_THREADS"); asked && *asked) threads = std::atoi(asked);
   return std::clamp(threads, 1, kMaxThreads);
 }

@@ -165,8 +165,10 @@ TrialInputs Comparison::adaptation_inputs() const {
 void Comparison::plan(int jobs, bool timed) {
   TrialInputs in = inputs();
   costs_.assign(config_.contenders.size(), {});
+  // A longer budget deserves a steadier figure: what else the machine does for a moment should not decide the tokens.
+  const double seconds_to_time = timed ? std::clamp(config_.seconds / 300, 0.4, 3.0) : 0;
   each_on_a_thread(std::min<int>(jobs, int(costs_.size())), int64_t(costs_.size()), [&](int64_t i) {
-    costs_[size_t(i)] = trial_cost(config_.contenders[size_t(i)], in, timed ? 0.4 : 0);
+    costs_[size_t(i)] = trial_cost(config_.contenders[size_t(i)], in, seconds_to_time);
   });
 }
 

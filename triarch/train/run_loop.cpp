@@ -8,7 +8,7 @@
 #include "triarch/base/error.h"
 #include "triarch/base/files.h"
 #include "triarch/base/human.h"
-#include "triarch/base/memory.h"
+#include "triarch/base/machine.h"
 #include "triarch/base/signals.h"
 #include "triarch/checkpoint/checkpoint.h"
 #include "triarch/checkpoint/weights.h"
