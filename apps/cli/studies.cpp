@@ -62,10 +62,10 @@ Outcome collapse(const StudyOptions& o, const StudyWork& work) {
     sorting.passes = 65, sorting.seeds = 10, sorting.draws = 20;
     announce(work, collapse_seconds(options) + sorting_seconds(sorting, work.jobs));
   }
-  const auto sorted = learn_to_sort(sorting, work);
-  if (!sorted) return std::nullopt;
   const auto s = studied(o);
   if (!s) return std::nullopt;
+  const auto sorted = learn_to_sort(sorting, work);
+  if (!sorted) return std::nullopt;
   Outcome report = collapse_study(s->models, options);
   if (report) add_sorting(sorting, *sorted, *report);
   return report;

@@ -25,6 +25,15 @@ struct StudyFlags {
   bool json = false;
 };
 
+// A folder in which nothing was found yet, only what was asked.
+void forget_unbegun(const fs::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (entry.path().filename() != "config.yaml") return;
+  }
+  fs::remove_all(folder, ignored);
+}
+
 ExitCode run_study(const StudyFlags& f) {
   StudyOptions o = f.options;
   StudyWork work;
@@ -39,7 +48,8 @@ ExitCode run_study(const StudyFlags& f) {
   }
   study_of(o.name);
   if (o.tokens < 0) fail(ExitCode::usage, "study: expected a positive number of --tokens, found {}", o.tokens);
-  if (work.folder.empty()) work.folder = new_folder("runs/study-" + o.name, "study");
+  const bool named = !work.folder.empty();
+  if (!named) work.folder = new_folder("runs/study-" + o.name, "study");
   work.jobs = f.jobs > 0 ? f.jobs : thread_count();
   work.say = say;
   std::unique_ptr<Progress> line;
@@ -54,7 +64,12 @@ ExitCode run_study(const StudyFlags& f) {
   std::optional<StudyReport> report;
   {
     const StopSignals signals;
-    report = perform(o, work);
+    try {
+      report = perform(o, work);
+    } catch (...) {
+      if (!named) forget_unbegun(work.folder);
+      throw;
+    }
   }
   if (line) line->finish();
   if (!report) {

@@ -1,10 +1,10 @@
-// bench_decode: what using a model costs, beside transformers and CTranslate2 in alternating rounds, with random
-// weights: generation with a cache, long prompts, translation, embedding.
+// bench_decode: what using a model costs, beside transformers, CTranslate2 and llama.cpp in alternating rounds, with
+// random weights: generation with a cache, long prompts, translation, embedding.
 //
 //   bench_decode [--tasks generate-D,prompt-D,...] [--batches 1,8,32] [--precisions float32,bfloat16,int8] [--rounds 5]
-//                [--python PYTHON] [--peers transformers,ctranslate2]
+//                [--python PYTHON] [--peers transformers,ctranslate2,llama.cpp]
 //
-// The tasks are those of bench/peers/decode.py. PYTHON is an interpreter with torch 2.13, transformers and ctranslate2;
+// The tasks are those of bench/peers/decode.py. PYTHON is an interpreter with torch 2.13, transformers and the peers;
 // without it only triarch is timed. A share of the bandwidth is printed where one sequence is generated: the time of
 // reading as many bytes as all weights have, in order, once for each token, in rounds that alternate with the tokens'.
 #include <fmt/format.h>
@@ -189,7 +189,7 @@ int run(int count, char** values) {
       for (const std::string& batch : split(options.at("--batches").empty() ? usual : options.at("--batches"))) {
         std::vector<std::unique_ptr<Peer>> peers;
         for (const std::string& p : peer_names) {
-          if (precision == "int8" && p != "ctranslate2") continue;  // of the two, only it has int8
+          if (precision == "int8" && p == "transformers") continue;  // it has none
           peers.push_back(std::make_unique<Peer>(
               std::vector<std::string>{options.at("--python"), options.at("--script"), p, name, precision, batch}));
         }

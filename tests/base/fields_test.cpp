@@ -10,6 +10,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tests/scratch.h"
 namespace triarch {
 
 enum class Color : uint8_t { red, dark_blue };
@@ -321,7 +322,8 @@ TEST(Fields, DidYouMean) {
 
 TEST(Fields, FileErrors) {
   Config c;
-  const auto path = std::filesystem::temp_directory_path() / ("triarch-fields-" + std::to_string(::getpid()) + ".yaml");
+  const Scratch scratch;
+  const auto path = scratch / "a.yaml";
   std::ofstream(path) << "seed: 3\nsmal: 1\n";
   try {
     load_yaml(path, c);

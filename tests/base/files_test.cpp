@@ -12,6 +12,7 @@
 
 #include <fstream>
 
+#include "tests/scratch.h"
 #include "triarch/base/error.h"
 #include "triarch/base/hash.h"
 
@@ -22,14 +23,9 @@ namespace fs = std::filesystem;
 
 class Files : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("triarch-files-" + std::to_string(::getpid()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   int entries() const { return int(std::distance(fs::directory_iterator(folder_), fs::directory_iterator())); }
-  fs::path folder_;
+  const Scratch scratch_;
+  const fs::path folder_ = scratch_.path();
 };
 
 template <class F>

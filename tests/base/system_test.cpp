@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/scratch.h"
 #include "triarch/base/clock.h"
 #include "triarch/base/human.h"
 #include "triarch/base/machine.h"
@@ -22,6 +23,8 @@ namespace {
 namespace fs = std::filesystem;
 
 TEST(Signals, TheFirstIsNotedAndTheSecondEnds) {
+  struct sigaction before, now;
+  ::sigaction(SIGTERM, nullptr, &before);
   for (const int signal : {SIGINT, SIGTERM}) {
     {
       StopSignals signals;
@@ -47,9 +50,8 @@ TEST(Signals, TheFirstIsNotedAndTheSecondEnds) {
     EXPECT_EQ(WEXITSTATUS(status), 128 + SIGINT);
   }
   // The former behaviour is back.
-  struct sigaction now;
   ::sigaction(SIGTERM, nullptr, &now);
-  EXPECT_EQ(now.sa_handler, SIG_DFL);
+  EXPECT_EQ(now.sa_handler, before.sa_handler);
 }
 
 TEST(Memory, GrowsWithUse) {
@@ -63,12 +65,12 @@ TEST(Memory, GrowsWithUse) {
 // A system's files, made up: {path, content}.
 class Machine : public ::testing::Test {
  protected:
-  void TearDown() override { fs::remove_all(root_); }
   void place(const std::string& path, const std::string& content) {
     fs::create_directories((root_ / path).parent_path());
     std::ofstream(root_ / path) << content;
   }
-  fs::path root_ = fs::temp_directory_path() / ("triarch-machine-" + std::to_string(::getpid()));
+  const Scratch scratch_;
+  const fs::path root_ = scratch_.path();
 };
 
 TEST_F(Machine, AQuotaOfTimeLimitsTheCores) {

@@ -9,6 +9,7 @@
 
 #include <fstream>
 
+#include "tests/scratch.h"
 #include "triarch/base/error.h"
 #include "triarch/base/random.h"
 
@@ -70,12 +71,6 @@ void expect_whole(const fs::path& path, int64_t step) {
 
 class Checkpoints : public ::testing::Test {
  protected:
-  void SetUp() override {
-    run_ = fs::temp_directory_path() / ("triarch-run-" + std::to_string(::getpid()));
-    fs::remove_all(run_);
-    fs::create_directories(run_);
-  }
-  void TearDown() override { fs::remove_all(run_); }
   std::vector<int64_t> steps() const {
     std::vector<int64_t> found;
     for (const auto& place : list_checkpoints(run_)) found.push_back(place.step);
@@ -90,7 +85,8 @@ class Checkpoints : public ::testing::Test {
     }
     return "";
   }
-  fs::path run_;
+  const Scratch scratch_;
+  const fs::path run_ = scratch_.path();
 };
 
 TEST_F(Checkpoints, ComesBack) {

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tests/scratch.h"
 #include "triarch/base/error.h"
 #include "triarch/base/random.h"
 
@@ -25,9 +26,6 @@ void overwrite(const fs::path& path, const std::string& bytes) {
 
 class Safetensors : public ::testing::Test {
  protected:
-  void SetUp() override { path_ = fs::temp_directory_path() / ("triarch-st-" + std::to_string(::getpid())); }
-  void TearDown() override { fs::remove(path_); }
-
   void raw(const std::string& header, const std::string& data) {
     const uint64_t length = header.size();
     overwrite(path_, std::string(reinterpret_cast<const char*>(&length), 8) + header + data);
@@ -47,7 +45,8 @@ class Safetensors : public ::testing::Test {
     raw(header, std::string(data_bytes, 'x'));
     return refusal();
   }
-  fs::path path_;
+  const Scratch scratch_;
+  const fs::path path_ = scratch_ / "a.safetensors";
 };
 
 TEST_F(Safetensors, RoundTripOfAllTypesAndShapes) {

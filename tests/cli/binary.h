@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/scratch.h"
 #include "triarch/base/files.h"
 #include "triarch/base/random.h"
 
@@ -30,28 +31,6 @@ struct Ended {
     for (std::string line; std::getline(in, line);) found.push_back(nlohmann::json::parse(line));
     return found;
   }
-};
-
-// A folder that goes with the test.
-class Scratch {
- public:
-  Scratch() {
-    std::string name = (std::filesystem::temp_directory_path() / "triarch-cli-XXXXXX").string();
-    if (!::mkdtemp(name.data())) throw std::runtime_error("mkdtemp failed");
-    path_ = name;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  std::string write(const std::string& name, std::string_view content) const {
-    write_file(path_ / name, content, "test");
-    return (path_ / name).string();
-  }
-
- private:
-  std::filesystem::path path_;
 };
 
 struct Setting {
@@ -72,7 +51,7 @@ inline Ended triarch(const std::vector<std::string>& arguments, const Setting& s
     for (char c : a) command += c == '\'' ? std::string("'\\''") : std::string(1, c);
     command += "'";
   }
-  command += " <" + in + " >" + out + " 2>" + err;
+  command += " <'" + in + "' >'" + out + "' 2>'" + err + "'";
   if (setting.small_files) command = "trap '' XFSZ; ulimit -f 32; " + command;
   if (!setting.folder.empty()) command = "cd '" + setting.folder + "' && " + command;
   const int status = std::system(command.c_str());

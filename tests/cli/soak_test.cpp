@@ -16,6 +16,7 @@
 #include <sstream>
 #include <thread>
 
+#include "tests/scratch.h"
 #include "tests/train/event_reader.h"
 #include "triarch/base/clock.h"
 #include "triarch/base/files.h"
@@ -165,18 +166,12 @@ struct Kills {
 
 class Soak : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("triarch-soak-" + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-    write_file(folder_ / "text.txt", sample_text(), "soak");
-  }
+  void SetUp() override { write_file(folder_ / "text.txt", sample_text(), "soak"); }
   // The runs of a failure are kept.
   void TearDown() override {
-    if (HasFailure()) {
-      std::cout << "kept: " << folder_.string() << "\n";
-    } else {
-      fs::remove_all(folder_);
-    }
+    if (!HasFailure()) return;
+    scratch_.keep();
+    std::cout << "kept: " << folder_.string() << "\n";
   }
   // Starts or resumes until the run is complete, with at most `limit` kills on the way.
   void train(const fs::path& run, const std::string& family, int64_t limit, double seconds, Draw& draw, Kills& kills) {
@@ -210,7 +205,8 @@ class Soak : public ::testing::Test {
       return;
     }
   }
-  fs::path folder_;
+  Scratch scratch_;
+  const fs::path folder_ = scratch_.path();
 };
 
 TEST_F(Soak, KilledAndResumedEqualsUninterrupted) {

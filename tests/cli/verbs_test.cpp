@@ -232,8 +232,8 @@ TEST(Compare, PlansWithinItsBudget) {
                  "\"], \"answer\": 0}\n";
   }
   const std::string file = scratch.write("questions.jsonl", questions);
-  const Ended e = triarch({"compare", text, "--budget", "0.05s", "--contenders", "causal", "--tasks", file,
-                           "--classify", labels, "--dry-run"});
+  const Ended e = triarch({"compare", text, "--budget", "0.001s", "--jobs", "1", "--contenders", "causal", "--tasks",
+                           file, "--classify", labels, "--dry-run"});
   ASSERT_EQ(e.code, 0) << e.err;
   EXPECT_NE(e.err.find("at most 20 of each under each prompt: the budget is too short"), std::string::npos) << e.err;
   const Ended labelled = triarch({"compare", text, "--budget", "1M tokens", "--classify", labels, "--dry-run"});
@@ -306,7 +306,9 @@ TEST(Study, OfModelsAndOfNone) {
   EXPECT_NE(other.err.find("take another --output-dir"), std::string::npos) << other.err;
   EXPECT_EQ(triarch({"study", "rnk"}).code, 2);
   EXPECT_NE(triarch({"study", "rnk"}).err.find("did you mean 'rank'"), std::string::npos);
-  EXPECT_EQ(triarch({"study", "rank", Models::path("causal")}).code, 2);  // shown what?
+  const Ended shown = triarch({"study", "rank", Models::path("causal")}, {.folder = scratch.path().string()});
+  EXPECT_EQ(shown.code, 2);  // what?
+  EXPECT_TRUE(std::filesystem::is_empty(scratch / "runs"));
 }
 
 // Below runs/, also what an earlier one has run for itself.

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <set>
 
+#include "tests/scratch.h"
 #include "triarch/base/error.h"
 #include "triarch/base/files.h"
 #include "triarch/base/random.h"
@@ -46,8 +47,6 @@ std::string zstd(const std::string& bytes) {
 
 class CorpusTest : public testing::Test {
  protected:
-  void SetUp() override { fs::create_directories(folder_); }
-  void TearDown() override { fs::remove_all(folder_); }
   std::string file(const std::string& name, const std::string& bytes) {
     const fs::path path = folder_ / name;
     fs::create_directories(path.parent_path());
@@ -68,7 +67,8 @@ class CorpusTest : public testing::Test {
       return e.what();
     }
   }
-  fs::path folder_ = fs::path(testing::TempDir()) / "triarch_corpus_test";
+  const Scratch scratch_;
+  const fs::path folder_ = scratch_.path();
 };
 
 using Texts = std::vector<std::string>;

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <numbers>
 
+#include "tests/scratch.h"
 #include "triarch/base/error.h"
 #include "triarch/base/files.h"
 #include "triarch/data/image_files.h"
@@ -19,12 +20,6 @@ namespace fs = std::filesystem;
 
 class MediaFiles : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("media-" + std::to_string(getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   void write(const fs::path& name, const std::string& bytes) {
     fs::create_directories((folder_ / name).parent_path());
     write_file(folder_ / name, bytes, "test");
@@ -38,7 +33,8 @@ class MediaFiles : public ::testing::Test {
     image.format = format;
     ASSERT_TRUE(png_image_write_to_file(&image, (folder_ / name).c_str(), 0, pixels.data(), 0, nullptr));
   }
-  fs::path folder_;
+  const Scratch scratch_;
+  const fs::path folder_ = scratch_.path();
 };
 
 std::string big_endian(uint32_t v) { return {char(v >> 24), char(v >> 16), char(v >> 8), char(v)}; }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "tests/scratch.h"
 #include "triarch/base/error.h"
 #include "triarch/base/files.h"
 #include "triarch/inference/session.h"
@@ -18,8 +19,6 @@ constexpr Key kKey(1, Purpose::test);
 
 class MinimalPairs : public testing::Test {
  protected:
-  void SetUp() override { fs::create_directories(folder_); }
-  void TearDown() override { fs::remove_all(folder_); }
   void file(const std::string& name, const std::string& bytes) { write_file(folder_ / name, bytes, "test"); }
   std::string error() {
     try {
@@ -30,7 +29,8 @@ class MinimalPairs : public testing::Test {
       return e.what();
     }
   }
-  fs::path folder_ = fs::path(testing::TempDir()) / "triarch_minimal_pairs_test";
+  const Scratch scratch_;
+  const fs::path folder_ = scratch_.path();
 };
 
 std::string right(const Choice& c) { return c.candidates[c.answer]; }

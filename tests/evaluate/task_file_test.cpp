@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "tests/scratch.h"
 #include "triarch/base/error.h"
 #include "triarch/base/files.h"
 
@@ -16,8 +17,6 @@ using Strings = std::vector<std::string>;
 
 class TaskFile : public testing::Test {
  protected:
-  void SetUp() override { fs::create_directories(folder_); }
-  void TearDown() override { fs::remove_all(folder_); }
   fs::path file(const std::string& name, const std::string& bytes) {
     write_file(folder_ / name, bytes, "test");
     return folder_ / name;
@@ -31,7 +30,8 @@ class TaskFile : public testing::Test {
       return e.what();
     }
   }
-  fs::path folder_ = fs::path(testing::TempDir()) / "triarch_task_file_test";
+  const Scratch scratch_;
+  const fs::path folder_ = scratch_.path();
 };
 
 TEST_F(TaskFile, LinesAreQuestions) {

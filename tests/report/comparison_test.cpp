@@ -1,5 +1,6 @@
 #include "triarch/report/comparison.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -7,6 +8,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "tests/scratch.h"
 #include "triarch/base/error.h"
 #include "triarch/base/files.h"
 #include "triarch/study/compare_report.h"
@@ -154,6 +156,21 @@ TEST(ComparisonReport, PageIsOneSoundFile) {
   EXPECT_EQ(nlohmann::json::parse(data), nlohmann::json::parse(json));
 }
 
+struct Shown {
+  std::string dom, log;
+};
+// A page as a browser has it when its scripts have run.
+Shown in_browser(const std::string& page) {
+  const Scratch scratch;
+  scratch.write("page.html", page);
+  const std::string command = fmt::format(
+      "cd '{}' && timeout 120 chromium --headless --no-sandbox --disable-gpu --user-data-dir=profile "
+      "--virtual-time-budget=5000 --enable-logging=stderr --dump-dom \"file://$PWD/page.html\" >dom 2>log",
+      scratch.path().string());
+  EXPECT_EQ(std::system(command.c_str()), 0);
+  return {read_file(scratch / "dom", "test"), read_file(scratch / "log", "test")};
+}
+
 // Without an error in its console, with its charts drawn and the figures in what is rendered. (Skips without Chromium.)
 TEST(ComparisonReport, OpensInABrowser) {
   if (std::system("command -v chromium >/dev/null 2>&1") != 0) GTEST_SKIP() << "no chromium here";
@@ -172,15 +189,7 @@ TEST(ComparisonReport, OpensInABrowser) {
   a.scratch_tokens = 98000;
   a.runs = 3;
   r.adaptations = {a};
-  const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "triarch_browser";
-  std::filesystem::create_directories(folder);
-  write_file(folder / "page.html", report::comparison_page(to_json(r)), "test");
-  const std::string at = folder.string();
-  const std::string command = "chromium --headless --no-sandbox --disable-gpu --user-data-dir=" + at +
-                              "/profile --virtual-time-budget=5000 --enable-logging=stderr --dump-dom file://" + at +
-                              "/page.html >" + at + "/dom 2>" + at + "/log";
-  ASSERT_EQ(std::system(command.c_str()), 0);
-  const std::string dom = read_file(folder / "dom", "test"), log = read_file(folder / "log", "test");
+  const auto [dom, log] = in_browser(report::comparison_page(to_json(r)));
   EXPECT_EQ(log.find("CONSOLE"), std::string::npos) << log;
   for (const char* figure : {"0.812", "0.933", "0.522", "0.765", "98k", "-0.099"}) expect_has(dom, figure);
   // Chart.js gives a canvas its size when it draws; pictures of attention are made by the page.
@@ -190,7 +199,6 @@ TEST(ComparisonReport, OpensInABrowser) {
     EXPECT_NE(dom.substr(canvas, dom.find('>', canvas) - canvas).find("width="), std::string::npos) << chart;
   }
   expect_has(dom, "<figcaption>decoder 1</figcaption><canvas");
-  std::filesystem::remove_all(folder);
 }
 
 // A loss that is no number, or infinite, is null in the record: it is left out of the charts, and their axes end.
@@ -212,21 +220,12 @@ TEST(ComparisonReport, ChartsLeaveOutWhatIsNoNumber) {
       "<script>document.body.dataset.axes = ['intervals', 'scores', 'suffix-curves', 'own-curves'].map((id) => "
       "Object.values(Chart.getChart(id).scales).map((s) => [s.min, s.max])).flat(2).every(Number.isFinite) + ' ' + "
       "Chart.getChart('own-curves').scales.x.max + ' ' + Chart.getChart('own-curves').scales.y.min;</script>";
-  const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "triarch_no_number";
-  std::filesystem::create_directories(folder);
-  write_file(folder / "page.html", page, "test");
-  const std::string at = folder.string();
-  const std::string command = "chromium --headless --no-sandbox --disable-gpu --user-data-dir=" + at +
-                              "/profile --virtual-time-budget=5000 --dump-dom file://" + at + "/page.html >" + at +
-                              "/dom 2>" + at + "/log";
-  ASSERT_EQ(std::system(command.c_str()), 0);
-  const std::string dom = read_file(folder / "dom", "test");
+  const std::string dom = in_browser(page).dom;
   // The point at 200 tokens is not there, and its ratio is not 0: what is left are the points up to 100.
   const size_t axes = dom.find("data-axes=\"");
   ASSERT_NE(axes, std::string::npos);
   EXPECT_EQ(dom.substr(axes + 11, 9), "true 100 ") << dom.substr(axes, 60);
   EXPECT_GT(std::stod(dom.substr(axes + 20)), 0.3) << dom.substr(axes, 60);  // 1.5 / 4.03
-  std::filesystem::remove_all(folder);
 }
 
 TEST(ComparisonReport, OtherFilesAreRefused) {

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tests/scratch.h"
 #include "triarch/base/error.h"
 #include "triarch/base/signals.h"
 #include "triarch/study/compare_board.h"
@@ -21,14 +22,8 @@ using nlohmann::json;
 
 class CompareTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::path(::testing::TempDir()) /
-              ("compare_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-  fs::path folder_;
+  const Scratch scratch_;
+  const fs::path folder_ = scratch_.path();
 };
 
 // The built-in world at a hundredth of the tokens.

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "tests/scratch.h"
 #include "triarch/base/error.h"
 
 namespace triarch {
@@ -78,9 +79,9 @@ TEST(Cost, SaysWhatWasNotReached) {
   o.width = 32;
   o.layers = 1;
   o.items = 2;
+  const Scratch scratch;
   StudyWork work;
-  work.folder = std::filesystem::path(testing::TempDir()) / "cost";
-  std::filesystem::remove_all(work.folder);
+  work.folder = scratch.path();
   work.jobs = 2;
   const auto r = cost_study(o, work);
   ASSERT_TRUE(r);

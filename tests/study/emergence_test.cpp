@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "tests/scratch.h"
 #include "triarch/base/error.h"
 #include "triarch/study/emergence_tasks.h"
 
@@ -118,9 +119,9 @@ TEST(Emergence, TablesAndChartsOfALadder) {
   o.seeds = 2;
   o.digits = 1;
   o.items = 16;
+  const Scratch scratch;
   StudyWork work;
-  work.folder = std::filesystem::path(testing::TempDir()) / "emergence";
-  std::filesystem::remove_all(work.folder);
+  work.folder = scratch.path();
   work.jobs = 2;
   const auto r = emergence_study(o, work);
   ASSERT_TRUE(r);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "tests/scratch.h"
 #include "triarch/base/error.h"
 #include "triarch/study/queue.h"
 #include "triarch/study/trial_parts.h"
@@ -86,9 +87,9 @@ TEST(ForwardBackward, TablesSayWhatTrialsMeasured) {
   o.tokens = 1600;
   o.seeds = 2;
   o.width = 16 * 2;
+  const Scratch scratch;
   StudyWork work;
-  work.folder = std::filesystem::path(testing::TempDir()) / "forward_backward";
-  std::filesystem::remove_all(work.folder);
+  work.folder = scratch.path();
   work.jobs = 2;
   const auto r = forward_backward_study(o, work);
   ASSERT_TRUE(r);

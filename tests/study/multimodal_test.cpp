@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <set>
 
+#include "tests/scratch.h"
 #include "triarch/base/error.h"
 #include "triarch/base/files.h"
 #include "triarch/study/over_seeds.h"
@@ -101,14 +102,12 @@ TEST(Multimodal, WhoSeesLearnsIt) {
 }
 
 TEST(Multimodal, StudyOfAll) {
-  const fs::path folder = fs::temp_directory_path() / ("multimodal-" + std::to_string(getpid()));
-  fs::create_directories(folder);
+  const Scratch scratch;
   StudyWork work;
-  work.folder = folder;
+  work.folder = scratch.path();
   const MultimodalTask t = tiny_task();
   const auto r = multimodal_study(t, tiny_options(), work);
   const auto again = multimodal_study(t, tiny_options(), work);  // from its parts
-  fs::remove_all(folder);
   ASSERT_TRUE(r);
   EXPECT_EQ(to_json(*r), to_json(*again));
   ASSERT_EQ(r->tables.size(), 5u);

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "tests/scratch.h"
 #include "triarch/base/error.h"
 #include "triarch/base/signals.h"
 #include "triarch/study/queue.h"
@@ -24,8 +25,7 @@ struct Square {
 
 class Parts : public testing::Test {
  protected:
-  Parts() : folder_(std::filesystem::path(testing::TempDir()) / "parts") {
-    std::filesystem::remove_all(folder_);
+  Parts() {
     work_.folder = folder_;
     work_.jobs = 2;
     work_.progress = [this](const PartsState& s) { last_ = s; };
@@ -44,7 +44,8 @@ class Parts : public testing::Test {
     return out;
   }
 
-  std::filesystem::path folder_;
+  const Scratch scratch_;
+  const std::filesystem::path folder_ = scratch_.path();
   StudyWork work_;
   PartsState last_;
   std::atomic<int> begun_[4] = {};

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "tests/scratch.h"
 #include "triarch/base/error.h"
 #include "triarch/base/random.h"
 #include "triarch/base/threads.h"
@@ -200,7 +201,8 @@ TEST(Tokenizer, TrainsOnOddTexts) {
 }
 
 TEST(Tokenizer, SavedIsLoadedAndDamageIsFound) {
-  const std::string path = testing::TempDir() + "triarch_tokenizer_test";
+  const Scratch scratch;
+  const std::string path = (scratch / "tokenizer.bin").string();
   const std::string text = "the king\x01 said naïve ▁\n";
   for (const Tokenizer& tokenizer : tokenizers()) {
     tokenizer.save(path);
@@ -296,7 +298,7 @@ TEST(Tokenizer, TinyShakespeare) {
     std::printf("%-24s %.2f bytes per token, trained in %.2f s, encoded in %.3f s, fingerprint %016lx\n",
                 tokenizer.description().c_str(), bytes_per_token, seconds(start, middle), seconds(middle, end),
                 tokenizer.fingerprint());
-    EXPECT_LT(seconds(start, middle), 30);  // 1 s on a free machine
+    EXPECT_LT(seconds(start, middle), 300);  // 1 s on a free machine
     if (kind == TokenizerKind::unigram || kind == TokenizerKind::bpe) {
       EXPECT_GT(bytes_per_token, 2.5);
     }

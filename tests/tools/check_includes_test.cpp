@@ -8,6 +8,8 @@
 #include <fstream>
 #include <string>
 
+#include "tests/scratch.h"
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -18,7 +20,7 @@ struct Outcome {
 };
 
 Outcome check(const fs::path& root) {
-  const std::string command = std::string(TRIARCH_SOURCE_DIR "/tools/check_includes ") + root.string() + " 2>&1";
+  const std::string command = "'" TRIARCH_SOURCE_DIR "/tools/check_includes' '" + root.string() + "' 2>&1";
   FILE* pipe = ::popen(command.c_str(), "r");
   std::string output;
   std::array<char, 4096> buffer;
@@ -28,11 +30,7 @@ Outcome check(const fs::path& root) {
 
 class CheckIncludes : public ::testing::Test {
  protected:
-  void SetUp() override {
-    root_ = fs::temp_directory_path() / ("triarch-includes-" + std::to_string(::getpid()));
-    write("triarch/base/error.h", "#include <string>");
-  }
-  void TearDown() override { fs::remove_all(root_); }
+  void SetUp() override { write("triarch/base/error.h", "#include <string>"); }
   void write(const std::string& path, const std::string& text) {
     fs::create_directories((root_ / path).parent_path());
     std::ofstream(root_ / path) << text << "\n";
@@ -46,7 +44,8 @@ class CheckIncludes : public ::testing::Test {
     fs::remove(root_ / path);
     EXPECT_EQ(check(root_).status, 0);
   }
-  fs::path root_;
+  const triarch::Scratch scratch_;
+  const fs::path root_ = scratch_.path();
 };
 
 TEST_F(CheckIncludes, ThisRepositoryPasses) {

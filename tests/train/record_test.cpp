@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "tests/scratch.h"
 #include "tests/train/event_reader.h"
 #include "triarch/base/error.h"
 #include "triarch/base/files.h"
@@ -22,12 +23,6 @@ using testing::masked_crc;
 
 class Record : public ::testing::Test {
  protected:
-  void SetUp() override {
-    run_ = fs::temp_directory_path() / ("triarch-record-" + std::to_string(::getpid()));
-    fs::remove_all(run_);
-    fs::create_directories(run_);
-  }
-  void TearDown() override { fs::remove_all(run_); }
   std::vector<nlohmann::json> lines() {
     std::vector<nlohmann::json> found;
     std::istringstream file(read_file(run_ / "metrics.jsonl", "test"));
@@ -47,7 +42,8 @@ class Record : public ::testing::Test {
     return found;
   }
   static void log(RunRecord& record, int64_t step) { record.log(step, {{"loss", 1.0 / double(step)}}); }
-  fs::path run_;
+  const Scratch scratch_;
+  const fs::path run_ = scratch_.path();
 };
 
 TEST(Events, Tags) {

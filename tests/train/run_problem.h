@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/scratch.h"
 #include "triarch/base/error.h"
 #include "triarch/base/files.h"
 #include "triarch/base/random.h"
@@ -50,12 +51,6 @@ inline RunData data_for(const TrainConfig& config, Corpus corpus, const Tokenize
 
 class RunTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    root_ = fs::temp_directory_path() / ("triarch-run-" + std::to_string(::getpid()));
-    fs::remove_all(root_);
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
   // A model of a few thousand weights, with dropout; `name` is the run's folder.
   TrainConfig config(const std::string& name, Family family = Family::causal, int64_t steps = 12) {
     TrainConfig c;
@@ -137,7 +132,8 @@ class RunTest : public ::testing::Test {
     return "";
   }
 
-  fs::path root_;
+  const Scratch scratch_;
+  const fs::path root_ = scratch_.path();
 };
 
 }  // namespace triarch::testing
