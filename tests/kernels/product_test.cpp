@@ -270,8 +270,9 @@ std::vector<int8_t> quantised(const std::vector<float>& b, int64_t rows, int64_t
 }
 
 TEST_F(ProductTest, Int8Weights) {
-  const int64_t sizes[][3] = {{1, 1, 1},     {1, 67, 33}, {2, 31, 64},   {7, 33, 31},  {8, 64, 130},   {9, 33, 67},
-                              {33, 130, 67}, {3, 9, 700}, {29, 65, 600}, {40, 48, 64}, {33, 3030, 530}};
+  const int64_t sizes[][3] = {{1, 1, 1},     {1, 67, 33},  {2, 31, 64},     {7, 33, 31},
+                              {8, 64, 130},  {9, 33, 67},  {33, 130, 67},   {3, 9, 700},
+                              {29, 65, 600}, {40, 48, 64}, {33, 3030, 530}, {16, 1030, 1601}};
   for (const auto& s : sizes) {
     for (const bool bias : {false, true}) {
       const Case t{.m = s[0],

@@ -316,15 +316,27 @@ void mirror(const Product<A, C, B>& x) {
   });
 }
 
-// c turned is b turned times a turned: where a is the smaller, it is packed once and b once or not at all. The parts of
-// c that a unit computes are turned back while they are near.
-inline void multiply_turned(const Product<float, float>& x, int64_t depth) {
-  Product<float, float> turned;
+// Rows of k weights as floats.
+template <class B>
+void widen_rows(const B* from, int64_t from_stride, int64_t rows, int64_t k, float* to, int64_t to_stride) {
+  for (int64_t i = 0; i < rows; ++i, from += from_stride, to += to_stride) {
+    int64_t p = 0;
+    for (; p + kWidth <= k; p += kWidth) store(to + p, load(from + p));
+    if (p < k) store(to + p, load_part(from + p, k - p));
+  }
+}
+
+// c turned is b turned times a turned: where a is the smaller, it is packed once and b once or not at all; what a unit
+// reads of narrower weights becomes floats, in their order. The parts of c that a unit computes are turned back while
+// they are near.
+template <class A, class C, class B>
+void multiply_turned(const Product<A, C, B>& x, int64_t depth) {
+  constexpr bool in_place = sizeof(B) == sizeof(float);
+  Product<float, float, A> turned;
   turned.m = x.n;
   turned.n = round_up(x.m, kCols);
   turned.k = x.k;
-  turned.a = x.b;
-  turned.a_stride = x.b_stride;
+  turned.a_stride = in_place ? x.b_stride : round_up(x.k, kCols) + kCols;
   turned.a_transposed = !x.b_transposed;
   turned.b = x.a;
   turned.b_stride = x.a_stride;
@@ -340,16 +352,25 @@ inline void multiply_turned(const Product<float, float>& x, int64_t depth) {
   pack_strip<Floats>(turned, layout, 0, x.m, b, packed);
   b.data = packed;
   const int64_t units = larger(divide_up(x.n, unit_rows(x.m * x.k)), smaller(kMinimumUnits, divide_up(x.n, kCols)));
-  const int64_t rows = round_up(divide_up(x.n, units), kCols);
+  int64_t rows = round_up(divide_up(x.n, units), kCols);
+  if (!in_place) rows = smaller(rows, larger(1, kOwnFloats / turned.a_stride / kCols) * kCols);
   parallel(divide_up(x.n, rows), [&](int64_t unit, int) {
     const int64_t begin = unit * rows, end = smaller(x.n, begin + rows);
-    Product<float, float> part = turned;
+    Product<float, float, A> part = turned;
     part.m = end - begin;
-    part.a += turned.a_transposed ? begin : begin * part.a_stride;
-    part.c = turned_scratch.get(rows * turned.n);
+    float* own = turned_scratch.get(rows * (turned.n + (in_place ? 0 : turned.a_stride)));
+    part.c = own;
+    if constexpr (in_place) {
+      part.a = x.b + (turned.a_transposed ? begin : begin * turned.a_stride);
+    } else {
+      part.a = own + rows * turned.n;
+      widen_rows(x.b + begin * x.b_stride, x.b_stride, part.m, x.k, own + rows * turned.n, turned.a_stride);
+    }
     const int64_t count = divide_up(part.m, MicroKernel<Floats>::kMostRows);
     multiply_unit<Floats>(part, layout, Unit{0, count, count, 0, turned.n, b, nullptr});
     for (int64_t col = begin; col < end; col += kCols) {
+      alignas(64) float scales[kCols] = {};
+      get_scales(x, col, smaller(kCols, end - col), scales);
       for (int64_t row = 0; row < x.m; row += kWidth) {
         const int64_t row_end = smaller(x.m, row + kWidth), next = col + kCols;
         for (int64_t i = row; i < row_end && next < end; ++i) __builtin_prefetch(x.c + i * x.c_stride + next, 1);
@@ -357,7 +378,8 @@ inline void multiply_turned(const Product<float, float>& x, int64_t depth) {
         for (int half = 0; half < kCols; half += kWidth) {
           turn(part.c + (col - begin + half) * turned.n + row, turned.n, tile + half, kCols);
         }
-        finish(x, row, int(row_end - row), col, smaller(kCols, end - col), tile, kCols, nullptr);
+        finish(x, row, int(row_end - row), col, smaller(kCols, end - col), tile, kCols,
+               std::is_same_v<B, int8_t> ? scales : nullptr);
       }
     }
   });
@@ -432,13 +454,15 @@ void multiply_any(const Product<A, C, B>& x) {
     if (has_avx512_bf16()) return multiply_blocks<Pairs>(x);
   }
 #endif
-  if constexpr (kReadsRows && std::is_same_v<A, float> && std::is_same_v<B, float>) {
+  if constexpr (kReadsRows) {
     // Few rows times weights; and gradients of weights with more inputs than outputs, summed over so many rows that
     // turning c back is little.
     const bool few = x.m <= kTurnedRows && kTurnedGain * x.m <= x.n;
     if (few && x.b_transposed && !x.a_transposed) return multiply_turned(x, kTurnedDepth);
-    const bool wide = x.m < x.n && x.m % kCols == 0 && x.n <= x.k && x.m * x.k <= kStripSlots && x.k * x.n > kNear;
-    if (wide && x.a_transposed && !x.b_transposed && !x.symmetric) return multiply_turned(x, kDepth);
+    if constexpr (std::is_same_v<A, float> && std::is_same_v<B, float>) {
+      const bool wide = x.m < x.n && x.m % kCols == 0 && x.n <= x.k && x.m * x.k <= kStripSlots && x.k * x.n > kNear;
+      if (wide && x.a_transposed && !x.b_transposed && !x.symmetric) return multiply_turned(x, kDepth);
+    }
   }
   multiply_blocks<Floats>(x);
 }
