@@ -3,6 +3,7 @@
 #pragma once
 
 #include "triarch/kernels/cpu/attention_panel.h"
+#include "triarch/kernels/cpu/walk.h"
 
 namespace triarch::kernels::TRIARCH_ISA {
 namespace {
@@ -63,18 +64,6 @@ template <class T>
   }
 }
 
-// Rows of floats, side by side: what several queries share is converted once, and rows whose distance is a power of two
-// do not push each other out of the first cache.
-template <class T>
-void copy_rows(int64_t rows, int64_t d, const T* from, int64_t stride, float* to) {
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t x = 0; x < d; x += kWidth) {
-      const T* at = from + i * stride + x;
-      store(to + i * round_up(d, kWidth) + x, x + kWidth <= d ? load(at) : load_part(at, d - x));
-    }
-  }
-}
-
 template <class T>
 void decode_unit(const AttentionForward<float, T>& a, const DecodeUnit& unit, float* partials) {
   const AttentionSegment& segment = a.segments[unit.segment];
@@ -107,7 +96,9 @@ void decode_unit(const AttentionForward<float, T>& a, const DecodeUnit& unit, fl
     for (int64_t kv = 0; kv < a.kv_heads; ++kv) {
       // The same columns of the next keys; the last prefetches of a cache fall behind it, which is harmless.
       for (int64_t i = 0; i < kWidth; ++i) prefetch(key[i] + kWidth * a.k_stride + kv * d, d);
-      if (shared) copy_rows(lesser(kWidth, end - first), d, key[0] + kv * d, a.k_stride, near);
+      // What several queries share is converted once, and rows whose distance is a power of two do not push each other
+      // out of the first cache.
+      if (shared) widen_rows(lesser(kWidth, end - first), d, key[0] + kv * d, a.k_stride, near, padded);
       for (int64_t n = kv * group * rows; n < (kv + 1) * group * rows; ++n) {
         const int64_t head = n / rows, row = segment.q_begin + n % rows, class_of = head * a.classes / a.heads;
         Vec x = shared ? dots(q + n * padded, near_key, 0, padded) : dots(q + n * padded, key, kv * d, d);
@@ -144,7 +135,7 @@ void decode_unit(const AttentionForward<float, T>& a, const DecodeUnit& unit, fl
     for (int64_t kv = 0; kv < a.kv_heads; ++kv) {
       const T* v = a.v + first * a.v_stride + kv * d;
       for (int64_t i = 0; i < count; ++i) prefetch(v + (i + 8) * a.v_stride, d);
-      if (shared) copy_rows(count, d, v, a.v_stride, near);
+      if (shared) widen_rows(count, d, v, a.v_stride, near, padded);
       for (int64_t n = kv * group * rows; n < (kv + 1) * group * rows; ++n) {
         float* out = partials + n * partial_floats(d);
         const float* w = weights + n * keys + first - unit.first;

@@ -69,12 +69,14 @@ void finish(const Product<A, C, B>& x, int64_t row, int rows, int64_t col, int64
   });
 }
 
-// The scales of `count` columns of int8 weights; other weights have none.
+// The scales of `count` columns of int8 weights, in `room`; other weights have none: null.
 template <class A, class C, class B>
-void get_scales(const Product<A, C, B>& x, int64_t col, int64_t count, float* scales) {
+const float* scales_of(const Product<A, C, B>& x, int64_t col, int64_t count, float* room) {
   if constexpr (std::is_same_v<B, int8_t>) {
-    for (int64_t j = 0; j < count; ++j) scales[j] = row_scale(x.b + (col + j) * x.b_stride);
+    for (int64_t j = 0; j < count; ++j) room[j] = row_scale(x.b + (col + j) * x.b_stride);
+    return room;
   }
+  return nullptr;
 }
 
 // The most rows of a unit where each takes so many products.
@@ -269,11 +271,9 @@ void multiply_strip(const Product<A, C, B>& x, const Layout& layout, int64_t col
   }
   const float* scales = nullptr;
   if (!layout.b_in_place) {
-    constexpr bool scaled = std::is_same_v<B, int8_t>;
     const int64_t size = layout.k_blocks * b.block;
-    float* packed = shared_scratch.get(size + (scaled ? b_count * kCols : 0));
-    get_scales(x, col, cols, packed + size);
-    if (scaled) scales = packed + size;
+    float* packed = shared_scratch.get(size + (std::is_same_v<B, int8_t> ? b_count * kCols : 0));
+    scales = scales_of(x, col, cols, packed + size);
     b.data = packed;
     pack_strip<Slot>(x, layout, col, cols, b, packed);
   }
@@ -316,16 +316,6 @@ void mirror(const Product<A, C, B>& x) {
   });
 }
 
-// Rows of k weights as floats.
-template <class B>
-void widen_rows(const B* from, int64_t from_stride, int64_t rows, int64_t k, float* to, int64_t to_stride) {
-  for (int64_t i = 0; i < rows; ++i, from += from_stride, to += to_stride) {
-    int64_t p = 0;
-    for (; p + kWidth <= k; p += kWidth) store(to + p, load(from + p));
-    if (p < k) store(to + p, load_part(from + p, k - p));
-  }
-}
-
 // c turned is b turned times a turned: where a is the smaller, it is packed once and b once or not at all; what a unit
 // reads of narrower weights becomes floats, in their order. The parts of c that a unit computes are turned back while
 // they are near.
@@ -358,19 +348,19 @@ void multiply_turned(const Product<A, C, B>& x, int64_t depth) {
     const int64_t begin = unit * rows, end = smaller(x.n, begin + rows);
     Product<float, float, A> part = turned;
     part.m = end - begin;
-    float* own = turned_scratch.get(rows * (turned.n + (in_place ? 0 : turned.a_stride)));
-    part.c = own;
+    part.c = turned_scratch.get(rows * (turned.n + (in_place ? 0 : turned.a_stride)));
     if constexpr (in_place) {
       part.a = x.b + (turned.a_transposed ? begin : begin * turned.a_stride);
     } else {
-      part.a = own + rows * turned.n;
-      widen_rows(x.b + begin * x.b_stride, x.b_stride, part.m, x.k, own + rows * turned.n, turned.a_stride);
+      float* wide = part.c + rows * turned.n;
+      widen_rows(part.m, x.k, x.b + begin * x.b_stride, x.b_stride, wide, turned.a_stride);
+      part.a = wide;
     }
     const int64_t count = divide_up(part.m, MicroKernel<Floats>::kMostRows);
     multiply_unit<Floats>(part, layout, Unit{0, count, count, 0, turned.n, b, nullptr});
     for (int64_t col = begin; col < end; col += kCols) {
-      alignas(64) float scales[kCols] = {};
-      get_scales(x, col, smaller(kCols, end - col), scales);
+      alignas(64) float room[kCols] = {};
+      const float* scales = scales_of(x, col, smaller(kCols, end - col), room);
       for (int64_t row = 0; row < x.m; row += kWidth) {
         const int64_t row_end = smaller(x.m, row + kWidth), next = col + kCols;
         for (int64_t i = row; i < row_end && next < end; ++i) __builtin_prefetch(x.c + i * x.c_stride + next, 1);
@@ -378,8 +368,7 @@ void multiply_turned(const Product<A, C, B>& x, int64_t depth) {
         for (int half = 0; half < kCols; half += kWidth) {
           turn(part.c + (col - begin + half) * turned.n + row, turned.n, tile + half, kCols);
         }
-        finish(x, row, int(row_end - row), col, smaller(kCols, end - col), tile, kCols,
-               std::is_same_v<B, int8_t> ? scales : nullptr);
+        finish(x, row, int(row_end - row), col, smaller(kCols, end - col), tile, kCols, scales);
       }
     }
   });
@@ -415,9 +404,13 @@ const float* few_rows(const Product<A, C, B>& x, int64_t& stride) {
   }
   stride = round_up(x.k, 16);
   float* copy = shared_scratch.get(x.m * stride);
+  if (!x.a_transposed) {
+    widen_rows(x.m, x.k, x.a, x.a_stride, copy, stride);
+    return copy;
+  }
   for (int64_t i = 0; i < x.m; ++i) {
     for (int64_t p = 0; p < x.k; ++p) {
-      copy[i * stride + p] = float(x.a_transposed ? x.a[p * x.a_stride + i] : x.a[i * x.a_stride + p]);
+      copy[i * stride + p] = float(x.a[p * x.a_stride + i]);
     }
   }
   return copy;
@@ -437,9 +430,9 @@ void multiply_few_rows(const Product<A, C, B>& x) {
       if (x.bias) __builtin_prefetch(x.bias + col);  // needed after many lines of weights
       run(x.k, a, stride, x.b + col * x.b_stride, x.b_stride, int(smaller(kCols, end - col)), tile);
       for (int at = 0; at < int(x.m) * kCols; at += kWidth) store(tile + at, load(tile + at) * x.scale);
-      alignas(64) float scales[kCols] = {};
-      get_scales(x, col, smaller(kCols, end - col), scales);
-      finish(x, 0, int(x.m), col, smaller(kCols, end - col), tile, kCols, std::is_same_v<B, int8_t> ? scales : nullptr);
+      alignas(64) float room[kCols] = {};
+      const int64_t count = smaller(kCols, end - col);
+      finish(x, 0, int(x.m), col, count, tile, kCols, scales_of(x, col, count, room));
     }
   });
 }

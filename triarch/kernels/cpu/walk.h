@@ -44,6 +44,17 @@ template <class T>
   store_part(p, v, part.n);
 }
 
+// Rows of n elements as floats, `to_stride` apart, which is at least n in whole vectors; the last ends in zeros.
+template <class T>
+void widen_rows(int64_t rows, int64_t n, const T* from, int64_t from_stride, float* to, int64_t to_stride) {
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < n; j += kWidth) {
+      const T* at = from + i * from_stride + j;
+      store(to + i * to_stride + j, j + kWidth <= n ? load(at) : load_part(at, n - j));
+    }
+  }
+}
+
 // f(j, part, lane) for the vectors at j = 0, kWidth, ... of n elements. `lane` counts 0 .. kLanes - 1
 // over and over and is a constant in every copy of the body: independent accumulators hide latency.
 template <int kLanes, class F>
