@@ -28,7 +28,9 @@ class Scratch {
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  // A file, with the folders above it; its path.
   std::string write(const std::string& name, std::string_view content) const {
+    std::filesystem::create_directories((path_ / name).parent_path());
     write_file(path_ / name, content, "test");
     return (path_ / name).string();
   }

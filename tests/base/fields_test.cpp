@@ -2,7 +2,6 @@
 #include "triarch/base/fields.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdint>

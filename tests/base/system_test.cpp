@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <limits>
 #include <string>
 #include <vector>
@@ -62,13 +61,10 @@ TEST(Memory, GrowsWithUse) {
   EXPECT_GT(peak_memory(), before + (32 << 20)) << block.back();
 }
 
-// A system's files, made up: {path, content}.
+// Of a system whose files are made up.
 class Machine : public ::testing::Test {
  protected:
-  void place(const std::string& path, const std::string& content) {
-    fs::create_directories((root_ / path).parent_path());
-    std::ofstream(root_ / path) << content;
-  }
+  void place(const std::string& path, const std::string& content) { scratch_.write(path, content); }
   const Scratch scratch_;
   const fs::path root_ = scratch_.path();
 };

@@ -2,7 +2,6 @@
 #include "triarch/checkpoint/safetensors.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstring>

@@ -166,7 +166,7 @@ struct Kills {
 
 class Soak : public ::testing::Test {
  protected:
-  void SetUp() override { write_file(folder_ / "text.txt", sample_text(), "soak"); }
+  void SetUp() override { scratch_.write("text.txt", sample_text()); }
   // The runs of a failure are kept.
   void TearDown() override {
     if (!HasFailure()) return;

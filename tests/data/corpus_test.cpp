@@ -10,7 +10,6 @@
 
 #include "tests/scratch.h"
 #include "triarch/base/error.h"
-#include "triarch/base/files.h"
 #include "triarch/base/random.h"
 #include "triarch/base/threads.h"
 #include "triarch/data/labels.h"
@@ -47,12 +46,7 @@ std::string zstd(const std::string& bytes) {
 
 class CorpusTest : public testing::Test {
  protected:
-  std::string file(const std::string& name, const std::string& bytes) {
-    const fs::path path = folder_ / name;
-    fs::create_directories(path.parent_path());
-    write_file(path, bytes, "test");
-    return path.string();
-  }
+  std::string file(const std::string& name, const std::string& bytes) { return scratch_.write(name, bytes); }
   std::vector<std::string> texts(const std::string& path, const ReadOptions& options = {}) {
     std::vector<std::string> found;
     for (const Document& d : read_corpus({path}, options).documents) found.push_back(d.text);

@@ -1,7 +1,6 @@
 // Pictures and sounds from files: what was written is what is read, and what is wrong is said.
 #include <gtest/gtest.h>
 #include <png.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -20,10 +19,7 @@ namespace fs = std::filesystem;
 
 class MediaFiles : public ::testing::Test {
  protected:
-  void write(const fs::path& name, const std::string& bytes) {
-    fs::create_directories((folder_ / name).parent_path());
-    write_file(folder_ / name, bytes, "test");
-  }
+  void write(const std::string& name, const std::string& bytes) { scratch_.write(name, bytes); }
   void write_png(const fs::path& name, uint32_t format, uint32_t height, uint32_t width, std::vector<uint8_t> pixels) {
     fs::create_directories((folder_ / name).parent_path());
     png_image image{};

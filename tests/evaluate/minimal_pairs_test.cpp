@@ -7,7 +7,6 @@
 
 #include "tests/scratch.h"
 #include "triarch/base/error.h"
-#include "triarch/base/files.h"
 #include "triarch/inference/session.h"
 #include "triarch/text/tokenizer.h"
 
@@ -19,7 +18,7 @@ constexpr Key kKey(1, Purpose::test);
 
 class MinimalPairs : public testing::Test {
  protected:
-  void file(const std::string& name, const std::string& bytes) { write_file(folder_ / name, bytes, "test"); }
+  void file(const std::string& name, const std::string& bytes) { scratch_.write(name, bytes); }
   std::string error() {
     try {
       minimal_pairs(folder_, 10, kKey);

@@ -7,7 +7,6 @@
 
 #include "tests/scratch.h"
 #include "triarch/base/error.h"
-#include "triarch/base/files.h"
 
 namespace triarch {
 namespace {
@@ -17,10 +16,7 @@ using Strings = std::vector<std::string>;
 
 class TaskFile : public testing::Test {
  protected:
-  fs::path file(const std::string& name, const std::string& bytes) {
-    write_file(folder_ / name, bytes, "test");
-    return folder_ / name;
-  }
+  fs::path file(const std::string& name, const std::string& bytes) { return scratch_.write(name, bytes); }
   std::string error(const std::string& bytes) {
     try {
       read_task_file(file("wrong.jsonl", bytes));

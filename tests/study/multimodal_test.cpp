@@ -1,7 +1,6 @@
 #include "triarch/study/multimodal.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>

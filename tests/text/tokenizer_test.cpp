@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <iterator>
 
@@ -286,9 +287,11 @@ TEST(Tokenizer, TinyShakespeare) {
 #endif
   if (text.empty()) GTEST_SKIP() << "no shared data: set TRIARCH_SHARED";
   for (const TokenizerKind kind : all_kinds) {
+    const std::clock_t before = std::clock();
     const auto start = std::chrono::steady_clock::now();
     const Tokenizer tokenizer = trained(kind, text, kind == TokenizerKind::bytes ? 0 : 4096);
     const auto middle = std::chrono::steady_clock::now();
+    const std::clock_t trained_at = std::clock();
     const Ids ids = tokenizer.encode(text);
     const auto end = std::chrono::steady_clock::now();
     EXPECT_EQ(tokenizer.decode(ids), text);
@@ -298,7 +301,7 @@ TEST(Tokenizer, TinyShakespeare) {
     std::printf("%-24s %.2f bytes per token, trained in %.2f s, encoded in %.3f s, fingerprint %016lx\n",
                 tokenizer.description().c_str(), bytes_per_token, seconds(start, middle), seconds(middle, end),
                 tokenizer.fingerprint());
-    EXPECT_LT(seconds(start, middle), 300);  // 1 s on a free machine
+    EXPECT_LT(double(trained_at - before) / CLOCKS_PER_SEC, 30);  // of this process alone; 1 s
     if (kind == TokenizerKind::unigram || kind == TokenizerKind::bpe) {
       EXPECT_GT(bytes_per_token, 2.5);
     }

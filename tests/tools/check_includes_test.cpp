@@ -1,11 +1,9 @@
 // tools/check_includes finds each kind of violation, and passes the tree it lives in.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <array>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "tests/scratch.h"
@@ -31,10 +29,7 @@ Outcome check(const fs::path& root) {
 class CheckIncludes : public ::testing::Test {
  protected:
   void SetUp() override { write("triarch/base/error.h", "#include <string>"); }
-  void write(const std::string& path, const std::string& text) {
-    fs::create_directories((root_ / path).parent_path());
-    std::ofstream(root_ / path) << text << "\n";
-  }
+  void write(const std::string& path, const std::string& text) { scratch_.write(path, text + "\n"); }
   // The one message must name the file, its line and what is included.
   void expect_violation(const std::string& path, const std::string& text, const std::string& expected) {
     write(path, text);

@@ -2,7 +2,6 @@
 #include "triarch/train/record.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <nlohmann/json.hpp>
