@@ -48,8 +48,8 @@ ExitCode run_study(const StudyFlags& f) {
   }
   study_of(o.name);
   if (o.tokens < 0) fail(ExitCode::usage, "study: expected a positive number of --tokens, found {}", o.tokens);
-  const bool named = !work.folder.empty();
-  if (!named) work.folder = new_folder("runs/study-" + o.name, "study");
+  const bool fresh = work.folder.empty();
+  if (fresh) work.folder = new_folder("runs/study-" + o.name, "study");
   work.jobs = f.jobs > 0 ? f.jobs : thread_count();
   work.say = say;
   std::unique_ptr<Progress> line;
@@ -67,7 +67,7 @@ ExitCode run_study(const StudyFlags& f) {
     try {
       report = perform(o, work);
     } catch (...) {
-      if (!named) forget_unbegun(work.folder);
+      if (fresh) forget_unbegun(work.folder);
       throw;
     }
   }

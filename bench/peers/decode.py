@@ -27,6 +27,7 @@ import torch
 import transformers
 
 THREADS = len(os.sched_getaffinity(0))
+LENGTHS = {"generate": (16, 64), "prompt": (512, 1)}  # tokens in, out
 CONFIGS = {"B": (4096, 256, 6, 4), "D": (50304, 768, 12, 12)}  # vocabulary, width, layers, heads
 
 
@@ -67,11 +68,12 @@ def with_transformers(task, size, precision, batch):
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
     if task in ("generate", "prompt"):
         model = gpt2(size).to(dtype)
-        ids = torch.randint(model.config.vocab_size, (batch, 16 if task == "generate" else 512))
+        read, new = LENGTHS[task]
+        ids = torch.randint(model.config.vocab_size, (batch, read))
         if task == "prompt":
             return lambda: model(ids, logits_to_keep=1)
         return lambda: model.generate(
-            ids, attention_mask=torch.ones_like(ids), max_new_tokens=64, min_new_tokens=64, do_sample=False
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=new, min_new_tokens=new, do_sample=False
         )
     if task == "embed":
         # As sentence-transformers does: sorted by length, in padded batches of 32.
@@ -119,8 +121,8 @@ def with_ctranslate2(task, size, precision, batch):
     spec.save(folder)
     load = {"device": "cpu", "compute_type": precision, "intra_threads": THREADS, "inter_threads": 1}
     if task in ("generate", "prompt"):
-        engine, new = ctranslate2.Generator(folder, **load), 64 if task == "generate" else 1
-        prompts = [[f"w{7 + (31 * i + 17 * b) % 4000}" for i in range(16 if new == 64 else 512)] for b in range(batch)]
+        engine, (read, new) = ctranslate2.Generator(folder, **load), LENGTHS[task]
+        prompts = [[f"w{7 + (31 * i + 17 * b) % 4000}" for i in range(read)] for b in range(batch)]
         return lambda: engine.generate_batch(
             prompts, max_length=new, min_length=new, sampling_topk=1, include_prompt_in_result=False, max_batch_size=0
         )
@@ -180,7 +182,7 @@ def with_llama_cpp(task, size, precision, batch):
     import llama_cpp as ll
     import numpy as np
 
-    if task not in ("generate", "prompt"):
+    if task not in LENGTHS:
         sys.exit("decode.py: llama.cpp is measured by generate and prompt only")
     kinds = gguf.GGMLQuantizationType
     kind = {"float32": kinds.F32, "bfloat16": kinds.BF16, "int8": kinds.Q8_0}[precision]
@@ -191,7 +193,7 @@ def with_llama_cpp(task, size, precision, batch):
         silent = ll.llama_log_callback(lambda level, text, user: None)
         ll.llama_log_set(silent, ctypes.c_void_p(0))
         engine = ll.llama_model_load_from_file(file.name.encode(), ll.llama_model_default_params())
-    read, new = (16, 64) if task == "generate" else (512, 1)
+    read, new = LENGTHS[task]
     options = ll.llama_context_default_params()
     options.n_seq_max = batch
     options.n_ctx = batch * -(-(read + new) // 256) * 256

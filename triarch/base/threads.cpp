@@ -19,9 +19,8 @@ thread_local bool serial_thread = false;
 thread_local bool inside_unit = false;
 
 int default_threads() {
-  int threads = available_cores();
-  if (const char* asked = std::getenv("TRIARCH_THREADS"); asked && *asked) threads = std::atoi(asked);
-  return std::clamp(threads, 1, kMaxThreads);
+  const char* asked = std::getenv("TRIARCH_THREADS");
+  return std::clamp(asked && *asked ? std::atoi(asked) : available_cores(), 1, kMaxThreads);
 }
 
 // Every thread owns a contiguous share of a round's units, so that it meets the same rows from kernel to
